@@ -1,0 +1,25 @@
+"""Options and printing that several commands share."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+OutPath = click.Path(path_type=Path)
+
+
+def json_option[F: Callable[..., object]](command: F) -> F:
+    """Add `--json`: print one JSON object instead of text."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def print_summary(summary: Mapping[str, object], *, as_json: bool) -> None:
+    """Print a summary on stdout: JSON for machines, aligned `name  value` lines for people."""
+    if as_json:
+        click.echo(json.dumps(summary, default=str))
+        return
+    width = max(len(name) for name in summary)
+    for name, value in summary.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+        click.echo(f"{name.replace('_', ' '):<{width}}  {shown}")
