@@ -1,0 +1,305 @@
+"""From an area and dates to a finished cube: search, plan, read, mask, write.
+
+The unit of work and of resume is one day of one block. Threads take one day of a *window* of up to
+4 x 4 blocks, so that a source tile under several blocks is opened and decoded once; memory is
+bounded by the window, whatever the size of the cube.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlparse
+
+import numpy as np
+import pystac
+from tqdm import tqdm
+
+from sits_data.catalog import open_catalog
+from sits_data.cube import NOT_READ, UnitWriter, create_cube, mark_complete
+from sits_data.errors import EmptySearch, InvalidRequest, NotACube, OutputExists, UnknownRadiometry
+from sits_data.grid import BLOCK_PX, Window
+from sits_data.ledger import Ledger, Unit, open_ledger
+from sits_data.mask import QA, qa_from_scl
+from sits_data.output import writing_to
+from sits_data.plan import CubePlan, Request, make_plan
+from sits_data.radiometry import Radiometry, baseline_of, radiometry
+from sits_data.read import DayWindow, read_day
+from sits_data.scenes import (
+    Dropped,
+    Scene,
+    drop_reprocessed,
+    find_assets,
+    make_scene,
+    solar_days,
+)
+
+WINDOW_BLOCKS = 4
+REMOTE_THREADS = 16
+"""Over a network a thread mostly waits; a few more than cores cost nothing."""
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build did.
+
+    Args:
+        path: the cube.
+        plan: what it was built from.
+        units: units in the cube, of which `resumed` were there before.
+        resumed: units that an earlier run had finished.
+        bytes_on_disk: of the arrays' chunks.
+        seconds: of this run.
+    """
+
+    path: Path
+    plan: CubePlan
+    units: int
+    resumed: int
+    bytes_on_disk: int
+    seconds: float
+
+
+def plan_cube(request: Request) -> CubePlan:
+    """Ask the catalogue and freeze its answer.
+
+    Raises:
+        CatalogError: the catalogue does not answer.
+        EmptySearch: no scene fits.
+        MissingBand: an item lacks a band.
+        UnknownRadiometry: nothing tells an item's offset.
+    """
+    if request.start > request.end:
+        raise InvalidRequest(
+            f"the first day must not be after the last, got {request.start} to {request.end};"
+            " swap --start and --end"
+        )
+    extent = request.grid.geobox.extent.to_crs("EPSG:4326", resolution=1000).geom
+    items = open_catalog(request.catalog).search(
+        extent, collection=request.collection, start=request.start, end=request.end
+    )
+    scenes = [_scene(item, request) for item in items]
+    kept, dropped = drop_reprocessed(scenes)
+    cloudy = [s for s in kept if (s.cloud_pct or 0) > request.max_cloud_pct]
+    dropped += [Dropped(s.id, f"cloud cover {s.cloud_pct:.0f} %") for s in cloudy]
+    kept = [scene for scene in kept if scene not in cloudy]
+    if not kept:
+        raise EmptySearch(_nothing_found(request, len(cloudy)))
+    days = solar_days(kept, extent.centroid.x, request.grid.crs)
+    return make_plan(request, days, dropped, datetime.now(UTC))
+
+
+def build_cube(
+    request: Request,
+    out: Path,
+    *,
+    threads: int | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> BuildResult:
+    """Build a cube, or finish one that was interrupted.
+
+    A cube of the same request is continued from its frozen plan, without asking the catalogue again.
+
+    Args:
+        request: what to build.
+        out: the Zarr folder; plan and ledger lie beside it in `OUT.state/`.
+        threads: reading threads; by default the cores, or 16 for a catalogue on the network.
+        overwrite: replace a cube that is there.
+        progress: show a bar on stderr.
+
+    Raises:
+        OutputExists: something else is at `out`.
+        OutputNotWritable: no permission, or the disk is full; finished units are kept.
+        UnreadableSource: a raster cannot be read; finished units are kept.
+    """
+    began = time.monotonic()
+    plan = _find_plan(request, out, overwrite=overwrite)
+    state = state_folder(out)
+    with writing_to(state), open_ledger(state / "ledger.jsonl") as ledger:
+        resumed = len(ledger.done)
+        windows = list(_pending(plan, ledger))
+        if windows:
+            _run(windows, plan, out, ledger, threads or _default_threads(plan), progress=progress)
+        mark_complete(out)
+        return BuildResult(
+            path=out,
+            plan=plan,
+            units=len(ledger.done),
+            resumed=resumed,
+            bytes_on_disk=ledger.bytes_written,
+            seconds=time.monotonic() - began,
+        )
+
+
+def state_folder(out: Path) -> Path:
+    """Where the plan and the ledger of a cube lie."""
+    return out.with_name(f"{out.name}.state")
+
+
+def _scene(item: pystac.Item, request: Request) -> Scene:
+    assets = find_assets(item, request.bands)
+    found = {
+        radiometry(
+            item.collection_id,
+            item.properties,
+            assets[band].to_dict(),
+            assume_offset_dn=request.assume_offset_dn,
+        )
+        for band in request.bands
+    }
+    if len({offset.offset_dn for offset in found}) > 1:
+        raise UnknownRadiometry(
+            f"item {item.id} gives its bands different offsets ({sorted(found)}); "
+            "leave it out or report it to its catalogue"
+        )
+    offset: Radiometry = min(found)
+    return make_scene(
+        item,
+        assets,
+        offset_dn=offset.offset_dn,
+        offset_source=offset.source,
+        baseline=baseline_of(item.properties),
+    )
+
+
+def _nothing_found(request: Request, cloudy: int) -> str:
+    where = ", ".join(f"{c:.4f}" for c in request.grid.geobox.geographic_extent.boundingbox.bbox)
+    asked = f"{request.catalog}, {request.collection}, {request.start} to {request.end}, {where}"
+    if cloudy:
+        return (
+            f"all {cloudy} scenes found are cloudier than {request.max_cloud_pct:g} % ({asked}); "
+            "raise --max-cloud"
+        )
+    return f"no scenes found ({asked}); widen --start and --end, or check --aoi and --catalog"
+
+
+def _find_plan(request: Request, out: Path, *, overwrite: bool) -> CubePlan:
+    """The plan of the cube that is there, or a new one with an empty cube laid out for it."""
+    state = state_folder(out)
+    if out.exists() and not overwrite:
+        plan = _plan_of(out, state)
+        if plan is None or plan.request != request:
+            what = "a cube of another request" if plan else "not a cube of sits-data"
+            raise OutputExists(
+                f"{out} exists and is {what}; choose another --out"
+                + (", or replace it with --overwrite" if plan else "")
+            )
+        return plan
+    if out.exists() and _plan_of(out, state) is None:
+        raise OutputExists(f"{out} exists and is not a cube of sits-data; choose another --out")
+    _check_writable(out)
+    plan = plan_cube(request)
+    with writing_to(out):
+        for old in (out, state):
+            if old.exists():
+                shutil.rmtree(old)
+        state.mkdir(parents=True)
+        plan.write(state / "plan.json")
+        create_cube(out, plan)
+    return plan
+
+
+def _plan_of(out: Path, state: Path) -> CubePlan | None:
+    """The plan that a folder was built from, None when it is no cube of ours."""
+    if not (out / "zarr.json").is_file() or not (state / "plan.json").is_file():
+        return None
+    try:
+        return CubePlan.read(state / "plan.json")
+    except NotACube:
+        return None
+
+
+def _check_writable(out: Path) -> None:
+    """Refuse before the search rather than after it."""
+    with writing_to(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(out.parent, os.W_OK):
+            raise PermissionError
+
+
+def _default_threads(plan: CubePlan) -> int:
+    remote = any(
+        urlparse(href).scheme not in ("", "file")
+        for scene in plan.scenes
+        for href in scene.hrefs.values()
+    )
+    return REMOTE_THREADS if remote else len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A window of one day and those of its units that are not done."""
+
+    time: int
+    window: Window
+    units: tuple[Unit, ...]
+
+
+def _pending(plan: CubePlan, ledger: Ledger) -> Iterator[_Task]:
+    """What is left to do, day by day."""
+    for index in range(len(plan.days)):
+        for window in plan.request.grid.windows(WINDOW_BLOCKS * BLOCK_PX):
+            rows = range(window.y // BLOCK_PX, -(-(window.y + window.height) // BLOCK_PX))
+            cols = range(window.x // BLOCK_PX, -(-(window.x + window.width) // BLOCK_PX))
+            units = (Unit(index, row, col) for row in rows for col in cols)
+            missing = tuple(unit for unit in units if unit not in ledger.done)
+            if missing:
+                yield _Task(index, window, missing)
+
+
+def _run(
+    tasks: list[_Task], plan: CubePlan, out: Path, ledger: Ledger, threads: int, *, progress: bool
+) -> None:
+    """Run all tasks on threads; the first failure stops the rest and is raised."""
+    todo = sum(len(task.units) for task in tasks)
+    done = len(ledger.done)
+    bar = tqdm(total=done + todo, initial=done, unit="unit", desc="build", disable=not progress)
+
+    def run(task: _Task) -> None:
+        day = plan.days[task.time]
+        request = plan.request
+        pixels = read_day(
+            day.scenes, request.grid, task.window, request.bands, dilate_m=request.dilate_m
+        )
+        for unit in task.units:
+            ledger.record(unit, _write_unit(UnitWriter(out), unit, pixels, task.window, plan))
+            bar.update()
+
+    with bar, ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(run, task) for task in tasks]
+        try:
+            finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in finished:
+                future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _write_unit(
+    writer: UnitWriter, unit: Unit, pixels: DayWindow, window: Window, plan: CubePlan
+) -> int:
+    """Cut one block out of a window and write its chunk of every array; bytes written."""
+    top, left = unit.row * BLOCK_PX - window.y, unit.col * BLOCK_PX - window.x
+    rows, cols = slice(top, top + BLOCK_PX), slice(left, left + BLOCK_PX)
+    scl, scene = pixels.scl[rows, cols], pixels.scene[rows, cols]
+    qa = qa_from_scl(scl)
+    qa[pixels.dilated[rows, cols]] |= np.uint8(QA.DILATED)
+    index = (unit.time, unit.row, unit.col)
+    size = writer.write(
+        "reflectance",
+        (unit.time, 0, unit.row, unit.col),
+        pixels.reflectance[None, :, rows, cols],
+        fill=0,
+    )
+    size += writer.write("scl", index, scl[None], fill=0)
+    size += writer.write("qa", index, qa[None], fill=NOT_READ)
+    if plan.needs_scene_index:
+        first = np.int16(plan.first_scene(unit.time))
+        scene_index = np.where(scene >= 0, scene + first, np.int16(-1))
+        size += writer.write("scene_index", index, scene_index[None], fill=-1)
+    return size

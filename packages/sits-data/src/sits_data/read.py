@@ -1,0 +1,217 @@
+"""One window of one solar day, read through odc-stac's loader at native resolution.
+
+20 m bands are read at 20 m and each value is repeated 2 x 2; 10 m bands of a 20 m cube are read at
+10 m and averaged over the valid pixels. Nothing on the cube's own zone is interpolated; scenes of
+another zone are warped, bilinearly for reflectance and to the nearest pixel for classes.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rasterio.errors
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from odc.loader import RasterLoadParams, RasterSource, reader_driver
+
+from sits_data.bands import BANDS, DN_SHIFT, SCL_NATIVE_M
+from sits_data.errors import UnreadableSource
+from sits_data.grid import Grid, Window
+from sits_data.mask import dilate
+from sits_data.scenes import SCL_KEY, Scene
+
+GDAL_OPTIONS = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
+    "GDAL_CACHEMAX": 128 * 2**20,
+    "GDAL_HTTP_CONNECTTIMEOUT": 10,
+    "GDAL_HTTP_TIMEOUT": 120,
+    "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,
+    "GDAL_HTTP_LOW_SPEED_TIME": 30,
+    "GDAL_HTTP_MAX_RETRY": 4,
+    "GDAL_HTTP_RETRY_DELAY": 0.5,
+    "CPL_VSIL_CURL_USE_HEAD": "NO",
+}
+"""Environment of every reading thread: no directory listings, one request for a small header,
+bounded retries and deadlines (odc-loader's own would retry for minutes)."""
+
+_REFLECTANCE = RasterLoadParams(
+    dtype="uint16", fill_value=0, src_nodata_override=0, use_overviews=False, resampling="bilinear"
+)
+_CLASSES = RasterLoadParams(
+    dtype="uint8", fill_value=0, src_nodata_override=0, use_overviews=False, resampling="nearest"
+)
+
+
+@dataclass(frozen=True)
+class DayWindow:
+    """What one solar day shows in one window.
+
+    Args:
+        reflectance: (band, y, x) uint16, DN = 10000 * reflectance + 1000, 0 = no data.
+        scl: (y, x) uint8 scene classification, 0 = no data.
+        dilated: (y, x) bool, near cloud, shadow or cirrus.
+        scene: (y, x) int16, which of the day's scenes the pixel is of, -1 = none.
+    """
+
+    reflectance: NDArray[np.uint16]
+    scl: NDArray[np.uint8]
+    dilated: NDArray[np.bool_]
+    scene: NDArray[np.int16]
+
+
+def read_day(
+    scenes: Sequence[Scene],
+    grid: Grid,
+    window: Window,
+    bands: Sequence[str],
+    *,
+    dilate_m: float = 0,
+) -> DayWindow:
+    """Read a window of a day; where scenes overlap, the first that saw a pixel gives all its bands.
+
+    Args:
+        scenes: of one solar day, the one that wins first.
+        grid: the cube's grid.
+        window: which of its pixels.
+        bands: canonical ids, in the order wanted.
+        dilate_m: widen clouds, shadows and cirrus by so many metres, at SCL's own resolution.
+
+    Raises:
+        UnreadableSource: a raster is missing, truncated or does not answer.
+    """
+    first, *others = scenes
+    reflectance, scl = _read_scene(first, grid, window, bands)
+    seen = _seen(reflectance, scl)
+    owner = np.where(seen, np.int16(0), np.int16(-1))
+    for index, scene in enumerate(others, start=1):
+        if seen.all():
+            break
+        more, more_scl = _read_scene(scene, grid, window, bands)
+        take = ~seen & _seen(more, more_scl)
+        np.copyto(reflectance, more, where=take)
+        np.copyto(scl, more_scl, where=take)
+        owner[take] = index
+        seen |= take
+    dilated = _dilated(scenes, grid, window, dilate_m)
+    return DayWindow(reflectance, scl, dilated, owner)
+
+
+def _seen(reflectance: NDArray[np.uint16], scl: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    seen = np.asarray(scl != 0)
+    for band in reflectance:
+        if seen.all():
+            break
+        seen |= band != 0
+    return seen
+
+
+def _read_scene(
+    scene: Scene, grid: Grid, window: Window, bands: Sequence[str]
+) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    shape = (window.height, window.width)
+    reflectance = np.zeros((len(bands), *shape), np.uint16)
+    for out, band in zip(reflectance, bands, strict=True):
+        native_m = BANDS[band].native_m
+        if native_m == grid.resolution_m:
+            _read_into(scene.hrefs[band], grid.window_geobox(window), _REFLECTANCE, out)
+        else:
+            native, (top, left) = _read_native(scene.hrefs[band], grid, window, native_m, _REFLECTANCE)
+            _resize(native, top, left, out, native_m, grid.resolution_m)
+        _shift(out, DN_SHIFT + scene.offset_dn)
+    scl = np.zeros(shape, np.uint8)
+    native_scl, (top, left) = _read_native(scene.hrefs[SCL_KEY], grid, window, SCL_NATIVE_M, _CLASSES)
+    _resize(native_scl, top, left, scl, SCL_NATIVE_M, grid.resolution_m)
+    return reflectance, scl
+
+
+def _read_native(
+    href: str, grid: Grid, window: Window, native_m: int, load: RasterLoadParams, *, pad: int = 0
+) -> tuple[NDArray[Any], tuple[int, int]]:
+    """Read the native pixels that touch a window; also where the window starts inside them.
+
+    Returns:
+        Values (y, x); metres from their top and left edges to the window's.
+    """
+    step = grid.resolution_m
+    top, left = window.y * step, window.x * step
+    first_row, first_col = top // native_m - pad, left // native_m - pad
+    rows = math.ceil((top + window.height * step) / native_m) + pad - first_row
+    cols = math.ceil((left + window.width * step) / native_m) + pad - first_col
+    native = grid.model_copy(update={"resolution_m": native_m})
+    geobox = native.window_geobox(Window(first_row, first_col, rows, cols))
+    out = np.zeros((rows, cols), load.dtype)
+    _read_into(href, geobox, load, out)
+    return out, (top - first_row * native_m, left - first_col * native_m)
+
+
+def _read_into(href: str, geobox: GeoBox, load: RasterLoadParams, out: NDArray[np.generic]) -> None:
+    driver = reader_driver("rio")
+    try:
+        with driver.restore_env(GDAL_OPTIONS, driver.new_load(geobox)) as context:
+            driver.open(RasterSource(href), context).read(load, geobox, dst=out)
+    except (rasterio.errors.RasterioError, OSError) as error:
+        raise UnreadableSource(
+            f"cannot read {href} ({' '.join(str(error).split())}); it may be missing, truncated or out"
+            " of reach: run the same command again to continue, or leave its date out"
+        ) from error
+
+
+def _resize[T: np.generic](
+    native: NDArray[T], top_m: int, left_m: int, out: NDArray[T], native_m: int, cube_m: int
+) -> None:
+    """Bring native pixels to the cube's resolution: repeat, average, or take the centre class."""
+    if native_m > cube_m:
+        factor = native_m // cube_m
+        top, left = top_m // cube_m, left_m // cube_m
+        if top == left == 0 and out.shape == (native.shape[0] * factor, native.shape[1] * factor):
+            rows, cols = native.shape
+            out.reshape(rows, factor, cols, factor)[...] = native[:, None, :, None]
+        else:
+            whole = native.repeat(factor, 0).repeat(factor, 1)
+            out[...] = whole[top : top + out.shape[0], left : left + out.shape[1]]
+    elif native_m == cube_m:
+        out[...] = native
+    else:
+        factor = cube_m // native_m
+        blocks = native.reshape(out.shape[0], factor, out.shape[1], factor)
+        if native.dtype == np.uint8:
+            out[...] = blocks[:, factor // 2, :, factor // 2]
+        else:
+            out[...] = _mean_of_valid(blocks)
+
+
+def _mean_of_valid(blocks: NDArray[np.generic]) -> NDArray[np.uint16]:
+    """Mean over axes 1 and 3 of what is not 0, rounded half up; 0 where nothing is valid."""
+    total = blocks.sum(axis=(1, 3), dtype=np.uint32)
+    count = np.count_nonzero(blocks, axis=(1, 3)).astype(np.uint32)
+    return np.asarray((total + count // 2) // np.maximum(count, 1), np.uint16)
+
+
+def _shift(values: NDArray[np.uint16], shift_dn: int) -> None:
+    """Add to what is not 0, in place, saturating at 65535."""
+    if shift_dn:
+        valid = values != 0
+        np.minimum(values, 65535 - shift_dn, out=values)
+        np.add(values, np.uint16(shift_dn), out=values, where=valid)
+
+
+def _dilated(scenes: Sequence[Scene], grid: Grid, window: Window, dilate_m: float) -> NDArray[np.bool_]:
+    """Dilation looks beyond the window by its radius, so that borders between windows vanish."""
+    if dilate_m <= 0:
+        return np.zeros((window.height, window.width), bool)
+    pad = math.ceil(dilate_m / SCL_NATIVE_M)
+    mosaic: NDArray[np.uint8] | None = None
+    for scene in scenes:
+        href = scene.hrefs[SCL_KEY]
+        scl, (top, left) = _read_native(href, grid, window, SCL_NATIVE_M, _CLASSES, pad=pad)
+        mosaic = scl if mosaic is None else np.where(mosaic == 0, scl, mosaic)
+    assert mosaic is not None
+    inner = slice(pad, -pad)
+    near = dilate(mosaic, dilate_m, SCL_NATIVE_M)[inner, inner].astype(np.uint8)
+    out = np.zeros((window.height, window.width), np.uint8)
+    shift = pad * SCL_NATIVE_M
+    _resize(near, top - shift, left - shift, out, SCL_NATIVE_M, grid.resolution_m)
+    return out.astype(bool)

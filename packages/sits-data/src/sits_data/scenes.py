@@ -1,0 +1,212 @@
+"""A catalogue's item as one `Scene`, whatever the catalogue calls things; duplicates; solar days."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import Any, NamedTuple
+from urllib.parse import urlparse
+
+import pystac
+from pydantic import BaseModel
+
+from sits_data.bands import BANDS, SCL_ASSET_KEYS, find_asset
+from sits_data.errors import CatalogError, MissingBand
+
+SCL_KEY = "scl"
+"""Under which a scene's `hrefs` hold the scene classification."""
+
+
+class Scene(BaseModel, frozen=True):
+    """One product of one tile, with what reading and provenance need.
+
+    Args:
+        id: the item's id.
+        datetime: acquisition, UTC.
+        hrefs: band id → address of its raster; `scl` → that of the scene classification.
+        crs: such as `EPSG:32631`, None when the item does not say.
+        offset_dn: offset inside the numbers of the reflectance bands, 0 or -1000.
+        offset_source: what says so.
+        acquisition: equal for two processings of the same observation of the same tile.
+        version: orders these processings, the latest last.
+    """
+
+    id: str
+    datetime: datetime
+    hrefs: dict[str, str]
+    crs: str | None
+    offset_dn: int
+    offset_source: str
+    acquisition: str
+    version: tuple[str, ...]
+    platform: str | None = None
+    tile: str | None = None
+    baseline: str | None = None
+    cloud_pct: float | None = None
+    nodata_pct: float | None = None
+    sun_azimuth: float | None = None
+    sun_elevation: float | None = None
+    view_azimuth: float | None = None
+    view_incidence: float | None = None
+
+    def solar_day(self, longitude: float) -> date:
+        """The local day at a longitude (degrees), in whole hours of the sun's time."""
+        return (self.datetime + timedelta(hours=round(longitude / 15))).date()
+
+
+class Dropped(NamedTuple):
+    """A scene that was found and not used, and why."""
+
+    id: str
+    reason: str
+
+
+def find_assets(item: pystac.Item, bands: Sequence[str]) -> dict[str, pystac.Asset]:
+    """The assets of the bands and of the scene classification, by band id and `scl`.
+
+    Raises:
+        MissingBand: the item lacks one; the message lists what it has.
+    """
+    candidates = {band: BANDS[band].asset_keys() for band in bands} | {SCL_KEY: SCL_ASSET_KEYS}
+    assets = {}
+    for band, keys in candidates.items():
+        key = find_asset(item.assets, keys)
+        if key is None:
+            raise MissingBand(
+                f"item {item.id} has no asset for {band} (looked for {', '.join(keys)}); "
+                f"it has {', '.join(sorted(item.assets))}: choose others with --bands"
+            )
+        assets[band] = item.assets[key]
+    return assets
+
+
+def make_scene(
+    item: pystac.Item,
+    assets: dict[str, pystac.Asset],
+    *,
+    offset_dn: int,
+    offset_source: str,
+    baseline: str | None,
+) -> Scene:
+    """The scene of an item whose assets and radiometric offset are known."""
+    if item.datetime is None:
+        raise CatalogError(f"item {item.id} has no datetime; remove it from the catalogue")
+    properties = item.properties
+    acquisition, version = _acquisition(item, baseline)
+    return Scene(
+        id=item.id,
+        datetime=item.datetime,
+        hrefs={band: _safe_href(asset, item) for band, asset in assets.items()},
+        crs=_crs(item, next(iter(assets.values()))),
+        offset_dn=offset_dn,
+        offset_source=offset_source,
+        acquisition=acquisition,
+        version=version,
+        platform=_lower(properties.get("platform")),
+        tile=_tile(properties),
+        baseline=baseline,
+        cloud_pct=properties.get("eo:cloud_cover"),
+        nodata_pct=properties.get("s2:nodata_pixel_percentage"),
+        sun_azimuth=properties.get("view:sun_azimuth"),
+        sun_elevation=properties.get("view:sun_elevation"),
+        view_azimuth=properties.get("view:azimuth"),
+        view_incidence=properties.get("view:incidence_angle"),
+    )
+
+
+def drop_reprocessed(scenes: Iterable[Scene]) -> tuple[list[Scene], list[Dropped]]:
+    """Keep the latest processing of each acquisition; half-covered datastrips are all kept.
+
+    Returns:
+        The scenes that stay, in the order they came; those that do not, with the reason.
+    """
+    scenes = list(scenes)
+    latest: dict[str, Scene] = {}
+    for scene in scenes:
+        held = latest.get(scene.acquisition)
+        if held is None or (scene.version, scene.id) > (held.version, held.id):
+            latest[scene.acquisition] = scene
+    kept = [scene for scene in scenes if latest[scene.acquisition] is scene]
+    dropped = [
+        Dropped(scene.id, f"reprocessed as {latest[scene.acquisition].id}")
+        for scene in scenes
+        if latest[scene.acquisition] is not scene
+    ]
+    return kept, dropped
+
+
+def solar_days(
+    scenes: Iterable[Scene], longitude: float, native_crs: str
+) -> list[tuple[date, list[Scene]]]:
+    """Scenes by solar day, in order of time.
+
+    Within a day the first scene wins where several saw a pixel: those of the cube's own zone come
+    first (they need no resampling), then those with less no-data and fewer clouds.
+    """
+
+    def day(scene: Scene) -> date:
+        return scene.solar_day(longitude)
+
+    def priority(scene: Scene) -> tuple[bool, float, float, str]:
+        foreign = scene.crs is not None and scene.crs != native_crs
+        return foreign, scene.nodata_pct or 0.0, scene.cloud_pct or 0.0, scene.id
+
+    ordered = sorted(scenes, key=lambda scene: (day(scene), priority(scene)))
+    return [(key, list(group)) for key, group in groupby(ordered, day)]
+
+
+def _acquisition(item: pystac.Item, baseline: str | None) -> tuple[str, tuple[str, ...]]:
+    """What names an observation of a tile, and what orders its processings.
+
+    The datatake's sensing start is the same for all processings, its `_Nxx.yy` suffix is not; the
+    datastrip's sensing start keeps the two halves of a cut datatake apart. Without these ids the
+    time to ten seconds must do (it may differ by a millisecond between processings).
+    """
+    properties = item.properties
+    datatake = str(properties.get("s2:datatake_id") or properties.get("eopf:datatake_id") or "")
+    datastrip = str(properties.get("s2:datastrip_id") or properties.get("eopf:datastrip_id") or "")
+    strip = next((p for p in datastrip.split("_") if p.startswith("S2") and "T" in p), "")
+    assert item.datetime is not None
+    start = datatake.partition("_")[2][:15]
+    when = f"{start}/{strip}" if start else f"{round(item.datetime.timestamp(), -1):.0f}"
+    names = (properties.get("platform"), _tile(properties), when)
+    generated = properties.get("s2:generation_time") or properties.get("processing:datetime")
+    version = (baseline or "", str(generated or ""), str(properties.get("updated") or ""))
+    return "|".join(str(name or "?").lower() for name in names), version
+
+
+def _tile(properties: dict[str, Any]) -> str | None:
+    code = properties.get("grid:code") or properties.get("s2:mgrs_tile")
+    return None if code is None else str(code).removeprefix("MGRS-")
+
+
+def _crs(item: pystac.Item, asset: pystac.Asset) -> str | None:
+    """`proj:code` (projection v2) or `proj:epsg` (v1), on the asset or on the item."""
+    for fields in (asset.extra_fields, item.properties):
+        if code := fields.get("proj:code"):
+            return str(code)
+        if epsg := fields.get("proj:epsg"):
+            return f"EPSG:{epsg}"
+    return None
+
+
+def _safe_href(asset: pystac.Asset, item: pystac.Item) -> str:
+    """The absolute address of an asset, refused where GDAL would run it or leave the catalogue.
+
+    A catalogue from the network may only name addresses of the network: neither files of this
+    machine nor GDAL's inline datasets.
+    """
+    href = asset.get_absolute_href() or asset.href
+    remote_item = urlparse(item.get_self_href() or "").scheme in {"http", "https", "s3", "gs"}
+    scheme = urlparse(href).scheme
+    local = scheme in {"", "file"}
+    known = local or scheme in {"http", "https", "s3", "gs", "az", "abfs"}
+    if not known or "<" in href or href.startswith("/vsi") or (remote_item and local):
+        raise CatalogError(
+            f"item {item.id} names {href[:120]!r}, which is not an address that a catalogue may use;"
+            " remove the item or use another catalogue"
+        )
+    return href.removeprefix("file://")
+
+
+def _lower(value: object) -> str | None:
+    return None if value is None else str(value).lower()
