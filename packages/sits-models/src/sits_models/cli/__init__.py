@@ -1,0 +1,53 @@
+"""The `sits-models` command."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from sits_data.errors import SitsDataError
+
+
+class OneLineErrors(click.Group):
+    """Turns our errors into one line on stderr and their exit code."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the subcommand."""
+        try:
+            return super().invoke(ctx)
+        except SitsDataError as error:
+            click.echo(f"sits-models: {' '.join(str(error).split())}", err=True)
+            sys.exit(error.exit_code)
+
+
+@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sits-models", prog_name="sits-models")
+def main() -> None:
+    """Learn from the planar stores that sits-data writes.
+
+    \b
+    sits-models sample field.planar
+    """
+
+
+@main.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--region", default=0, show_default=True, help="Which region, counted from 0.")
+@click.option("--order", help="Curve through its pixels.  [default: the store's first]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def sample(*, store: Path, region: int, order: str | None, as_json: bool) -> None:
+    """Show one training sample of a planar store: each tensor's shape, type and range.
+
+    \b
+    sits-models sample field.planar --region 3 --order snake
+    """
+    from sits_models.data.planar import PlanarDataset, describe_sample
+
+    rows = describe_sample(PlanarDataset(store, order=order)[region])
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for name, row in rows.items():
+        shape = " x ".join(map(str, row["shape"])) or "scalar"
+        click.echo(f"{name:7} {row['dtype']:8} {shape:14} {row['min']:g} to {row['max']:g}")

@@ -1,0 +1,1 @@
+"""Datasets that turn artifacts of sits-data into samples."""
