@@ -1,0 +1,1 @@
+"""What the speed claims rest on: each script measures both sides in the same run."""

@@ -1,0 +1,60 @@
+"""A web server of a folder on 127.0.0.1 with range requests and a delay, in a process of its own."""
+
+import multiprocessing
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+
+class _RangeHandler(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    delay_s = 0.0
+
+    def do_GET(self) -> None:
+        time.sleep(self.delay_s)
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            self.send_error(404)
+            return
+        size = path.stat().st_size
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        first = int(asked[1]) if asked else 0
+        last = min(int(asked[2]) if asked and asked[2] else size - 1, size - 1)
+        self.send_response(206 if asked else 200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(last - first + 1))
+        if asked:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
+        self.end_headers()
+        with path.open("rb") as file:
+            file.seek(first)
+            self.wfile.write(file.read(last - first + 1))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+def _serve(folder: str, delay_s: float, pipe: Connection) -> None:
+    os.chdir(folder)
+    _RangeHandler.delay_s = delay_s
+    with ThreadingHTTPServer(("127.0.0.1", 0), _RangeHandler) as server:
+        pipe.send(server.server_port)
+        server.serve_forever()
+
+
+@contextmanager
+def serve(folder: Path, *, delay_s: float) -> Iterator[str]:
+    """Serve a folder; yields its address."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=_serve, args=(str(folder), delay_s, there), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{here.recv()}"
+    finally:
+        process.terminate()
+        process.join()

@@ -1,0 +1,186 @@
+"""One side of a comparison, run in a process of its own: `python -m benchmarks.sides NAME …`.
+
+Prints one JSON object: seconds of the work after imports, and a checksum of what was made.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("side", choices=sorted(SIDES))
+    parser.add_argument("settings", type=json.loads)
+    arguments = parser.parse_args()
+    SIDES[arguments.side](arguments.settings)
+
+
+def ours(settings: dict[str, Any]) -> None:
+    """`sits_data.build_cube`."""
+    import sits_data.read  # noqa: F401  (its imports are not what is measured)
+    from sits_data.aoi import read_aoi
+    from sits_data.build import build_cube
+    from sits_data.cube import open_raw
+    from sits_data.grid import cube_grid
+    from sits_data.plan import Request
+
+    out = _fresh(settings)
+    began = time.perf_counter()
+    request = Request(
+        catalog=settings["catalog"], collection="sentinel-2-l2a",
+        start=date(2020, 1, 1), end=date(2030, 1, 1), bands=tuple(settings["bands"]),
+        grid=cube_grid(read_aoi(settings["aoi"]), 10),
+    )  # fmt: skip
+    build_cube(request, out, threads=settings["threads"])
+    seconds = time.perf_counter() - began
+    cube = open_raw(out)
+    _report(seconds, int(cube.read("reflectance", 0).sum(dtype=np.int64)))
+
+
+def odc_uint16(settings: dict[str, Any]) -> None:
+    """odc-stac and dask: the same uint16 values, scl and a mask, to Zarr."""
+    dataset, began = _odc(settings, chunks=True)
+    bands = [name for name in dataset.data_vars if name != "scl"]
+    for name in bands:
+        dn = dataset[name]
+        dataset[name] = dn.where(dn == 0, dn + np.uint16(1000))
+    dataset["clear"] = dataset.scl.isin([2, 4, 5, 6, 7])
+    _to_zarr(dataset, settings)
+    seconds = time.perf_counter() - began
+    _report(seconds, _checksum(settings, bands))
+
+
+def odc_float32(settings: dict[str, Any]) -> None:
+    """The usual recipe: mask, scale to float32, to_zarr."""
+    dataset, began = _odc(settings, chunks=True)
+    clear = dataset.scl.isin([2, 4, 5, 6, 7])
+    bands = [name for name in dataset.data_vars if name != "scl"]
+    reflectance = dataset[bands].where(clear).astype("float32") * np.float32(1e-4)
+    _to_zarr(reflectance, settings)
+    _report(time.perf_counter() - began, 0)
+
+
+def odc_threads(settings: dict[str, Any]) -> None:
+    """odc-stac without dask: its own threads, into memory, nothing written."""
+    dataset, began = _odc(settings, chunks=False)
+    seconds = time.perf_counter() - began
+    bands = [name for name in dataset.data_vars if name != "scl"]
+    first = [dataset[name].isel(time=0).to_numpy() for name in bands]
+    total = sum(int((v + np.uint16(1000) * (v != 0)).sum(dtype=np.int64)) for v in first)
+    _report(seconds, total)
+
+
+def planarize(settings: dict[str, Any]) -> None:
+    """`sits_data.planarize` over chips that cover the cube."""
+    from sits_data import planarize as write_store
+
+    out = _fresh(settings)
+    began = time.perf_counter()
+    write_store(Path(settings["cube"]), out, chips=settings["chip_px"])
+    _report(time.perf_counter() - began, 0)
+
+
+def zarr_decode(settings: dict[str, Any]) -> None:
+    """zarr with the zarrs pipeline, on as many threads: decode every chunk and drop it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from sits_data.cube import fast_codecs, open_raw
+
+    with fast_codecs():
+        cube = open_raw(settings["cube"])
+        arrays = [cube.array("reflectance"), cube.array("qa")]
+        px = cube.chunk_px
+        corners = [
+            (t, y, x)
+            for y in range(0, cube.geobox.shape.y, px)
+            for x in range(0, cube.geobox.shape.x, px)
+            for t in range(len(cube.dates))
+        ]
+
+        def decode(corner: tuple[int, int, int]) -> None:
+            t, y, x = corner
+            for array in arrays:
+                np.asarray(array[t, ..., y : y + px, x : x + px])
+
+        began = time.perf_counter()
+        with ThreadPoolExecutor(settings["threads"]) as pool:
+            list(pool.map(decode, corners))
+        _report(time.perf_counter() - began, 0)
+
+
+def _odc(settings: dict[str, Any], *, chunks: bool) -> tuple[Any, float]:
+    import dask
+    import odc.stac
+    import pystac
+
+    from sits_data.aoi import read_aoi
+    from sits_data.bands import BANDS
+    from sits_data.grid import cube_grid
+
+    _fresh(settings)
+    dask.config.set(scheduler="threads", num_workers=settings["threads"])
+    began = time.perf_counter()
+    catalog = pystac.Catalog.from_file(settings["catalog"])
+    if "items" in settings:  # over HTTP both sides get the items from one file
+        items = list(pystac.ItemCollection.from_file(settings["items"]))
+        for item in items:
+            item.set_self_href(settings["catalog"])
+    else:
+        items = list(catalog.get_items(recursive=True))
+    how: dict[str, Any] = {"pool": settings["threads"]}
+    if chunks:
+        how = {"chunks": {"time": 1, "y": 1024, "x": 1024}}
+    dataset = odc.stac.load(
+        items,
+        bands=[*(BANDS[band].common for band in settings["bands"]), "scl"],
+        geobox=cube_grid(read_aoi(settings["aoi"]), 10).geobox,
+        groupby="solar_day",
+        **how,
+    )
+    return dataset, began
+
+
+def _to_zarr(dataset: Any, settings: dict[str, Any]) -> None:
+    """Write with the same codec as ours, which is also faster than zarr's default here."""
+    from zarr.codecs import BloscCodec
+
+    codec = BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
+    encoding = {name: {"compressors": codec} for name in dataset.data_vars}
+    for variable in dataset.variables.values():
+        variable.attrs.pop("nodata", None)
+    dataset.to_zarr(settings["out"], encoding=encoding, consolidated=False)
+
+
+def _checksum(settings: dict[str, Any], bands: list[str]) -> int:
+    import zarr
+
+    group: Any = zarr.open_group(settings["out"], mode="r")
+    return int(sum(group[name][0].sum(dtype=np.int64) for name in bands))
+
+
+def _fresh(settings: dict[str, Any]) -> Path:
+    out = Path(settings["out"])
+    for path in (out, out.with_name(f"{out.name}.state")):
+        shutil.rmtree(path, ignore_errors=True)
+    return out
+
+
+def _report(seconds: float, checksum: int) -> None:
+    json.dump({"seconds": seconds, "checksum": checksum}, sys.stdout)
+
+
+SIDES: dict[str, Callable[[dict[str, Any]], None]] = {
+    side.__name__: side for side in (ours, odc_uint16, odc_float32, odc_threads, planarize, zarr_decode)
+}
+
+if __name__ == "__main__":
+    main()
