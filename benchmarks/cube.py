@@ -31,7 +31,12 @@ def main() -> None:
     arguments = parser.parse_args()
     work: Path = arguments.work.resolve()
     rows = []
-    for name, measure in (("file4", _file4), ("file10", _file10), ("http", _http), ("planarize", _planarize)):
+    for name, measure in (
+        ("file4", _file4),
+        ("file10", _file10),
+        ("http", _http),
+        ("planarize", _planarize),
+    ):
         if arguments.only in (None, name):
             rows.append(measure(work, arguments))
             print(_markdown(rows[-1]), flush=True)
@@ -129,7 +134,8 @@ def _machine() -> dict[str, Any]:
 
 
 def _markdown(measured: dict[str, Any]) -> str:
-    lines = [f"{measured['what']}: {measured['seconds']} s, {measured['peak_mb']} MB (reach {measured['target']})"]
+    own = f"{measured['seconds']} s, {measured['peak_mb']} MB"
+    lines = [f"{measured['what']}: {own} (reach {measured['target']})"]
     for side, peer in measured["peers"].items():
         lines.append(
             f"  {side}: {peer['seconds']} s, {peer['peak_mb']} MB, ratio {peer['ratio']} "

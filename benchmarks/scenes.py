@@ -67,9 +67,7 @@ def write_aoi(root: Path, catalog_json: Path, *, offset_px: int, size_px: int) -
     }
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32632"}}
     path = root / f"aoi-{size_px}.geojson"
-    path.write_text(
-        json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature]})
-    )
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature]}))
     return path
 
 

@@ -81,16 +81,18 @@ def odc_threads(settings: dict[str, Any]) -> None:
 
 def planarize(settings: dict[str, Any]) -> None:
     """`sits_data.planarize` over chips that cover the cube."""
-    from sits_data import planarize as write_store
+    from sits_data.store import Chips, Recipe
+    from sits_data.store import planarize as write_store
 
+    recipe = Recipe(regions=Chips(size_px=settings["chip_px"]))
     out = _fresh(settings)
     began = time.perf_counter()
-    write_store(Path(settings["cube"]), out, chips=settings["chip_px"])
+    write_store(settings["cube"], out, recipe=recipe, threads=settings["threads"])
     _report(time.perf_counter() - began, 0)
 
 
 def zarr_decode(settings: dict[str, Any]) -> None:
-    """zarr with the zarrs pipeline, on as many threads: decode every chunk and drop it."""
+    """Zarr with the zarrs pipeline, on as many threads: decode every chunk and drop it."""
     from concurrent.futures import ThreadPoolExecutor
 
     from sits_data.cube import fast_codecs, open_raw

@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,11 +74,7 @@ def plan_cube(request: Request) -> CubePlan:
         MissingBand: an item lacks a band.
         UnknownRadiometry: nothing tells an item's offset.
     """
-    if request.start > request.end:
-        raise InvalidRequest(
-            f"the first day must not be after the last, got {request.start} to {request.end};"
-            " swap --start and --end"
-        )
+    _check(request)
     extent = request.grid.geobox.extent.to_crs("EPSG:4326", resolution=1000).geom
     items = open_catalog(request.catalog).search(
         extent, collection=request.collection, start=request.start, end=request.end
@@ -86,10 +83,10 @@ def plan_cube(request: Request) -> CubePlan:
     kept, dropped = drop_reprocessed(scenes)
     cloudy = [s for s in kept if (s.cloud_pct or 0) > request.max_cloud_pct]
     dropped += [Dropped(s.id, f"cloud cover {s.cloud_pct:.0f} %") for s in cloudy]
-    kept = [scene for scene in kept if scene not in cloudy]
-    if not kept:
+    if len(cloudy) == len(kept):
         raise EmptySearch(_nothing_found(request, len(cloudy)))
-    days = solar_days(kept, extent.centroid.x, request.grid.crs)
+    used = [s for s in kept if (s.cloud_pct or 0) <= request.max_cloud_pct]
+    days = solar_days(used, extent.centroid.x, request.grid.crs)
     return make_plan(request, days, dropped, datetime.now(UTC))
 
 
@@ -118,13 +115,15 @@ def build_cube(
         UnreadableSource: a raster cannot be read; finished units are kept.
     """
     began = time.monotonic()
-    plan = _find_plan(request, out, overwrite=overwrite)
-    state = state_folder(out)
-    with writing_to(state), open_ledger(state / "ledger.jsonl") as ledger:
+    _check(request)
+    if out.exists() and _plan_of(out) is None:
+        raise OutputExists(f"{out} exists and is not a cube of sits-data; choose another --out")
+    with _open_state(out) as ledger:
+        plan = _find_plan(request, out, ledger, overwrite=overwrite)
         resumed = len(ledger.done)
-        windows = list(_pending(plan, ledger))
-        if windows:
-            _run(windows, plan, out, ledger, threads or _default_threads(plan), progress=progress)
+        tasks = list(_pending(plan, ledger))
+        if tasks:
+            _run(tasks, plan, out, ledger, threads or _default_threads(plan), progress=progress)
         mark_complete(out)
         return BuildResult(
             path=out,
@@ -139,6 +138,14 @@ def build_cube(
 def state_folder(out: Path) -> Path:
     """Where the plan and the ledger of a cube lie."""
     return out.with_name(f"{out.name}.state")
+
+
+def _check(request: Request) -> None:
+    if request.start > request.end:
+        raise InvalidRequest(
+            f"the first day must not be after the last, got {request.start} to {request.end};"
+            " swap --start and --end"
+        )
 
 
 def _scene(item: pystac.Item, request: Request) -> Scene:
@@ -178,48 +185,51 @@ def _nothing_found(request: Request, cloudy: int) -> str:
     return f"no scenes found ({asked}); widen --start and --end, or check --aoi and --catalog"
 
 
-def _find_plan(request: Request, out: Path, *, overwrite: bool) -> CubePlan:
-    """The plan of the cube that is there, or a new one with an empty cube laid out for it."""
+@contextmanager
+def _open_state(out: Path) -> Iterator[Ledger]:
+    """The ledger of a cube, locked; a state folder in which no plan was written is removed again."""
     state = state_folder(out)
-    if out.exists() and not overwrite:
-        plan = _plan_of(out, state)
-        if plan is None or plan.request != request:
-            what = "a cube of another request" if plan else "not a cube of sits-data"
-            raise OutputExists(
-                f"{out} exists and is {what}; choose another --out"
-                + (", or replace it with --overwrite" if plan else "")
-            )
-        return plan
-    if out.exists() and _plan_of(out, state) is None:
-        raise OutputExists(f"{out} exists and is not a cube of sits-data; choose another --out")
-    _check_writable(out)
-    plan = plan_cube(request)
     with writing_to(out):
-        for old in (out, state):
-            if old.exists():
-                shutil.rmtree(old)
-        state.mkdir(parents=True)
-        plan.write(state / "plan.json")
-        create_cube(out, plan)
+        state.mkdir(parents=True, exist_ok=True)
+        try:
+            with open_ledger(state / "ledger.jsonl") as ledger:
+                yield ledger
+        finally:
+            if not (state / "plan.json").exists():
+                shutil.rmtree(state, ignore_errors=True)
+
+
+def _find_plan(request: Request, out: Path, ledger: Ledger, *, overwrite: bool) -> CubePlan:
+    """The plan of the cube that is there, or a new one with an empty cube laid out for it."""
+    old = _plan_of(out)
+    if old is not None and not overwrite:
+        if old.request != request:
+            raise OutputExists(
+                f"{out} exists and is a cube of another request; choose another --out, or replace it "
+                "with --overwrite"
+            )
+        return old
+    plan = plan_cube(request)
+    if out.exists():
+        old_cube = out.with_name(f".{out.name}.old")
+        shutil.rmtree(old_cube, ignore_errors=True)
+        out.rename(old_cube)
+        shutil.rmtree(old_cube)
+    ledger.clear()
+    plan.write(state_folder(out) / "plan.json")
+    create_cube(out, plan)
     return plan
 
 
-def _plan_of(out: Path, state: Path) -> CubePlan | None:
+def _plan_of(out: Path) -> CubePlan | None:
     """The plan that a folder was built from, None when it is no cube of ours."""
-    if not (out / "zarr.json").is_file() or not (state / "plan.json").is_file():
+    plan = state_folder(out) / "plan.json"
+    if not (out / "zarr.json").is_file() or not plan.is_file():
         return None
     try:
-        return CubePlan.read(state / "plan.json")
+        return CubePlan.read(plan)
     except NotACube:
         return None
-
-
-def _check_writable(out: Path) -> None:
-    """Refuse before the search rather than after it."""
-    with writing_to(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(out.parent, os.W_OK):
-            raise PermissionError
 
 
 def _default_threads(plan: CubePlan) -> int:
@@ -228,7 +238,8 @@ def _default_threads(plan: CubePlan) -> int:
         for scene in plan.scenes
         for href in scene.hrefs.values()
     )
-    return REMOTE_THREADS if remote else len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return REMOTE_THREADS if remote else cores
 
 
 @dataclass(frozen=True)

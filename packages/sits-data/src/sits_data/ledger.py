@@ -39,6 +39,13 @@ class Ledger:
             self.bytes_written += size
 
 
+    def clear(self) -> None:
+        """Forget everything: another cube begins."""
+        self.file.truncate(0)
+        self.done.clear()
+        self.bytes_written = 0
+
+
 @contextmanager
 def open_ledger(path: Path) -> Iterator[Ledger]:
     """Open the ledger of a cube for writing, alone.

@@ -1,6 +1,7 @@
 """The `sits-data` command: one module of this folder a subcommand, imported when it is called."""
 
 import importlib
+import logging
 import sys
 
 import click
@@ -31,6 +32,8 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the subcommand; an error of ours becomes one line on stderr and its exit code."""
+        # What libraries log about an error, our one line says.
+        logging.getLogger().addHandler(logging.NullHandler())
         try:
             return super().invoke(ctx)
         except SitsDataError as error:

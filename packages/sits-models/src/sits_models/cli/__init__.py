@@ -42,12 +42,15 @@ def sample(*, store: Path, region: int, order: str | None, as_json: bool) -> Non
     \b
     sits-models sample field.planar --region 3 --order snake
     """
-    from sits_models.data.planar import PlanarDataset, describe_sample
+    from sits_models.data.planar import PlanarDataset, describe_sample  # torch takes seconds
 
-    rows = describe_sample(PlanarDataset(store, order=order)[region])
+    dataset = PlanarDataset(store, order=order)
+    if not 0 <= region < len(dataset):
+        raise click.BadParameter(f"the store has regions 0 to {len(dataset) - 1}, got {region}")
+    rows = describe_sample(dataset[region])
     if as_json:
-        click.echo(json.dumps(rows))
+        click.echo(json.dumps({key: row._asdict() for key, row in rows.items()}))
         return
-    for name, row in rows.items():
-        shape = " x ".join(map(str, row["shape"])) or "scalar"
-        click.echo(f"{name:7} {row['dtype']:8} {shape:14} {row['min']:g} to {row['max']:g}")
+    for key, row in rows.items():
+        shape = " x ".join(map(str, row.shape)) or "scalar"
+        click.echo(f"{key:7} {row.dtype:8} {shape:14} {row.min:g} to {row.max:g}")
