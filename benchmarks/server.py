@@ -39,10 +39,15 @@ class _RangeHandler(SimpleHTTPRequestHandler):
         pass
 
 
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
 def _serve(folder: str, delay_s: float, pipe: Connection) -> None:
     os.chdir(folder)
     _RangeHandler.delay_s = delay_s
-    with ThreadingHTTPServer(("127.0.0.1", 0), _RangeHandler) as server:
+    with _QuietServer(("127.0.0.1", 0), _RangeHandler) as server:
         pipe.send(server.server_port)
         server.serve_forever()
 

@@ -32,10 +32,9 @@ GDAL_OPTIONS = {
     "GDAL_HTTP_LOW_SPEED_TIME": 30,
     "GDAL_HTTP_MAX_RETRY": 4,
     "GDAL_HTTP_RETRY_DELAY": 0.5,
-    "CPL_VSIL_CURL_USE_HEAD": "NO",
 }
-"""Environment of every reading thread: no directory listings, one request for a small header,
-bounded retries and deadlines (odc-loader's own would retry for minutes)."""
+"""Environment of every reading thread: no directory listings, a header in one request, bounded
+retries and deadlines (odc-loader's own would retry for minutes)."""
 
 _REFLECTANCE = RasterLoadParams(
     dtype="uint16", fill_value=0, src_nodata_override=0, use_overviews=False, resampling="bilinear"
