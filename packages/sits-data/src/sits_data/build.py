@@ -75,9 +75,9 @@ def plan_cube(request: Request) -> CubePlan:
         UnknownRadiometry: nothing tells an item's offset.
     """
     _check(request)
-    extent = request.grid.geobox.extent.to_crs("EPSG:4326", resolution=1000).geom
+    footprint = request.grid.footprint
     items = open_catalog(request.catalog).search(
-        extent, collection=request.collection, start=request.start, end=request.end
+        footprint, collection=request.collection, start=request.start, end=request.end
     )
     scenes = [_scene(item, request) for item in items]
     kept, dropped = drop_reprocessed(scenes)
@@ -86,7 +86,7 @@ def plan_cube(request: Request) -> CubePlan:
     if len(cloudy) == len(kept):
         raise EmptySearch(_nothing_found(request, len(cloudy)))
     used = [s for s in kept if (s.cloud_pct or 0) <= request.max_cloud_pct]
-    days = solar_days(used, extent.centroid.x, request.grid.crs)
+    days = solar_days(used, footprint.centroid.x, request.grid.crs)
     return make_plan(request, days, dropped, datetime.now(UTC))
 
 
@@ -175,7 +175,7 @@ def _scene(item: pystac.Item, request: Request) -> Scene:
 
 
 def _nothing_found(request: Request, cloudy: int) -> str:
-    where = ", ".join(f"{c:.4f}" for c in request.grid.geobox.geographic_extent.boundingbox.bbox)
+    where = ", ".join(f"{degrees:.4f}" for degrees in request.grid.footprint.bounds)
     asked = f"{request.catalog}, {request.collection}, {request.start} to {request.end}, {where}"
     if cloudy:
         return (

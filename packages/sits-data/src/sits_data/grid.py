@@ -53,11 +53,21 @@ class Grid(BaseModel, frozen=True):
         """The same grid as odc-geo knows it."""
         return self.window_geobox(Window(0, 0, *self.shape))
 
+    @property
+    def footprint(self) -> BaseGeometry:
+        """The grid's outline in degrees."""
+        outline = gpd.GeoSeries(
+            [shapely.box(self.left, self.bottom, self.right, self.top)], crs=self.crs
+        )
+        degrees: BaseGeometry = outline.segmentize(1000).to_crs("EPSG:4326").iloc[0]
+        return degrees
+
     def window_geobox(self, window: "Window") -> GeoBox:
         """The part of the grid under a window of its pixels."""
         step = self.resolution_m
-        origin = Affine.translation(self.left + window.x * step, self.top - window.y * step)
-        return GeoBox((window.height, window.width), origin * Affine.scale(step, -step), self.crs)
+        left, top = self.left + window.x * step, self.top - window.y * step
+        transform = Affine(step, 0, left, 0, -step, top)
+        return GeoBox((window.height, window.width), transform, self.crs)
 
     def windows(self, side_px: int) -> Iterator["Window"]:
         """Squares of `side_px` pixels, row by row; those at the right and bottom are cut off."""

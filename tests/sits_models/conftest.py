@@ -1,0 +1,44 @@
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from sits_data import build_cube, planarize
+from sits_data.aoi import read_aoi
+from sits_data.grid import cube_grid
+from sits_data.plan import Request
+from sits_data.simulate import simulate_catalog
+from sits_data.store import Chips, ColumnLabels, Parcels, RasterLabels, Recipe
+
+
+@pytest.fixture(scope="session")
+def land(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small catalogue and its cube `field.zarr`."""
+    folder = tmp_path_factory.mktemp("land")
+    made = simulate_catalog(folder / "catalogue", size_px=96, dates=16)
+    request = Request(
+        catalog=str(made.catalog),
+        collection="sentinel-2-l2a",
+        start=date(2021, 1, 1),
+        end=date(2022, 12, 31),
+        bands=("B02", "B03", "B04", "B08"),
+        grid=cube_grid(read_aoi(made.aoi), 10),
+    )
+    build_cube(request, folder / "field.zarr")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def parcels(land: Path) -> Path:
+    recipe = Recipe(
+        regions=Parcels(path=str(land / "catalogue/parcels.gpkg")),
+        labels=ColumnLabels(field="crop_code"),
+    )
+    return planarize(land / "field.zarr", land / "parcels.planar", recipe=recipe).out
+
+
+@pytest.fixture(scope="session")
+def chips(land: Path) -> Path:
+    raster = land / "catalogue/truth/classes_2022.tif"
+    recipe = Recipe(regions=Chips(size_px=16), labels=RasterLabels(path=str(raster)), orders=("snake",))
+    return planarize(land / "field.zarr", land / "chips.planar", recipe=recipe).out
