@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from sits_data.errors import SitsDataError
+from sits_data.store import open_store
 
 
 class OneLineErrors(click.Group):
@@ -42,12 +43,12 @@ def sample(*, store: Path, region: int, order: str | None, as_json: bool) -> Non
     \b
     sits-models sample field.planar --region 3 --order snake
     """
-    from sits_models.data.planar import PlanarDataset, describe_sample  # torch takes seconds
+    regions = len(open_store(store))  # refuse before torch is imported, which takes seconds
+    if not 0 <= region < regions:
+        raise click.BadParameter(f"the store has regions 0 to {regions - 1}, got {region}")
+    from sits_models.data.planar import PlanarDataset, describe_sample
 
-    dataset = PlanarDataset(store, order=order)
-    if not 0 <= region < len(dataset):
-        raise click.BadParameter(f"the store has regions 0 to {len(dataset) - 1}, got {region}")
-    rows = describe_sample(dataset[region])
+    rows = describe_sample(PlanarDataset(store, order=order)[region])
     if as_json:
         click.echo(json.dumps({key: row._asdict() for key, row in rows.items()}))
         return
