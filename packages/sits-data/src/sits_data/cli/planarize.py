@@ -1,0 +1,133 @@
+"""`sits-data planarize`."""
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from sits_data.cli.options import OutPath, json_option, print_summary
+from sits_data.manifest import Chips, ColumnLabels, Parcels, RasterLabels, Recipe
+from sits_data.mask import MaskPreset
+from sits_data.orders import ORDERS
+from sits_data.store.write import planarize as write_store
+
+
+def _parse_orders(_context: click.Context, _option: click.Parameter, text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if unknown := [name for name in names if name not in ORDERS]:
+        raise click.BadParameter(
+            f"unknown {', '.join(unknown)}; use some of {', '.join(ORDERS)}. Walks and slices need no "
+            "storage."
+        )
+    return names
+
+
+@click.command()
+@click.argument("cube", type=OutPath)
+@click.option("--regions", metavar="FILE", help="Parcels: GeoPackage, GeoJSON or GeoParquet.")
+@click.option("--chips", type=int, metavar="N", help="Instead of parcels, windows of N x N pixels.")
+@click.option(
+    "--min-pixels", type=int, default=1, show_default=True, help="Leave out regions with fewer."
+)
+@click.option("--label-field", metavar="NAME", help="Column of --regions that holds class codes.")
+@click.option(
+    "--name-field",
+    metavar="NAME",
+    help="Column that holds class names.  [default: STEM_name for a label field STEM_code]",
+)
+@click.option("--labels", metavar="RASTER", help="Class codes of pixels; 0 and nodata: unlabelled.")
+@click.option("--legend", metavar="JSON", help="Class names of --labels.")
+@click.option(
+    "--orders",
+    default="hilbert,snake",
+    show_default=True,
+    callback=_parse_orders,
+    help=f"Curves to store, some of {', '.join(ORDERS)}; walks need no storage.",
+)
+@click.option(
+    "--mask",
+    type=click.Choice(get_args(MaskPreset)),
+    default="standard",
+    show_default=True,
+    help="Which observations count as unclear; values are kept.",
+)
+@click.option(
+    "--block-m",
+    type=int,
+    default=1000,
+    show_default=True,
+    help="Side of the blocks that spatial splits keep together.",
+)
+@click.option("--shard-mb", type=int, default=256, show_default=True, help="Aim at files of this size.")
+@click.option("--out", type=OutPath, help="The store.  [default: the cube's stem + .planar, here]")
+@click.option("--overwrite", is_flag=True, help="Replace a planar store that is there.")
+@click.option("--threads", type=click.IntRange(1, 256), help="Threads.  [default: the cores]")
+@json_option
+def planarize(
+    *,
+    cube: Path,
+    regions: str | None,
+    chips: int | None,
+    min_pixels: int,
+    label_field: str | None,
+    name_field: str | None,
+    labels: str | None,
+    legend: str | None,
+    orders: tuple[str, ...],
+    mask: str,
+    block_m: int,
+    shard_mb: int,
+    out: Path | None,
+    overwrite: bool,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Write the pixels of a cube's parcels, or of its chips, as a planar store.
+
+    \b
+    sits-data planarize field.zarr --regions parcels.gpkg --label-field crop_code
+    sits-data planarize field.zarr --chips 32 --labels crops.tif --legend crops.json
+    """
+    recipe = Recipe(
+        regions=_choose_regions(regions, chips, min_pixels),
+        labels=_choose_labels(regions, label_field, name_field, labels, legend),
+        orders=orders,
+        mask=mask,
+        block_m=block_m,
+        shard_mb=shard_mb,
+    )
+    out = out or Path(f"{cube.stem}.planar")
+    done = write_store(cube, out, recipe=recipe, overwrite=overwrite, threads=threads, progress=True)
+    print_summary(done.shown(as_json=as_json), as_json=as_json)
+
+
+def _choose_regions(regions: str | None, chips: int | None, min_pixels: int) -> Parcels | Chips:
+    if (regions is None) == (chips is None):
+        raise click.UsageError(
+            "say what the regions are: either --regions parcels.gpkg or --chips 32"
+            + (", not both" if regions else "")
+        )
+    if chips is None:
+        assert regions is not None
+        return Parcels(path=regions, min_pixels=min_pixels)
+    return Chips(size_px=chips, min_pixels=min_pixels)
+
+
+def _choose_labels(
+    regions: str | None,
+    label_field: str | None,
+    name_field: str | None,
+    labels: str | None,
+    legend: str | None,
+) -> ColumnLabels | RasterLabels | None:
+    if label_field and labels:
+        raise click.UsageError("labels come from --label-field or from --labels, not from both")
+    if label_field and not regions:
+        raise click.UsageError("--label-field is a column of --regions; give chips a --labels raster")
+    if name_field and not label_field:
+        raise click.UsageError("--name-field names the classes of --label-field; give that too")
+    if legend and not labels:
+        raise click.UsageError("--legend names the classes of --labels; give that too")
+    if labels:
+        return RasterLabels(path=labels, legend=legend)
+    return ColumnLabels(field=label_field, name_field=name_field) if label_field else None

@@ -1,0 +1,63 @@
+"""`sits-data simulate`."""
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from sits_data.cli.options import OutPath, json_option, print_summary
+from sits_data.simulate import simulate_catalog
+
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.command()
+@click.argument("out", type=OutPath)
+@click.option("--seed", default=0, show_default=True, help="Another seed is another land and sky.")
+@click.option("--size", default=288, show_default=True, help="Side of the scenes in 10 m pixels.")
+@click.option("--start", type=DAY, default="2021-03-01", show_default=True, help="First day.")
+@click.option(
+    "--end", type=DAY, default="2022-10-31", show_default=True, help="Last day, 14 months on or more."
+)
+@click.option("--dates", default=72, show_default=True, help="Acquisitions to keep, drawn at random.")
+@click.option("--second-zone", is_flag=True, help="Add the tile of the neighbouring UTM zone.")
+@click.option("--overwrite", is_flag=True, help="Replace a simulated catalogue that is there.")
+@json_option
+def simulate(
+    *,
+    out: Path,
+    seed: int,
+    size: int,
+    start: datetime,
+    end: datetime,
+    dates: int,
+    second_zone: bool,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Write a simulated Sentinel-2 L2A catalogue, and its truth, into the folder OUT.
+
+    \b
+    sits-data simulate farmland --seed 7
+    sits-data simulate small --size 96 --dates 24 --second-zone
+    """
+    made = simulate_catalog(
+        out,
+        seed=seed,
+        size_px=size,
+        start=start.date(),
+        end=end.date(),
+        dates=dates,
+        second_zone=second_zone,
+        overwrite=overwrite,
+        progress=True,
+    )
+    summary = {name: value for name, value in vars(made).items() if name not in ("start", "end")}
+    summary |= {"start": made.start, "end": made.end}
+    print_summary(summary, as_json=as_json)
+    if not as_json:
+        click.echo(
+            f"\ntry next\n  sits-data build-cube --aoi {made.aoi} --catalog {made.catalog}"
+            f" --start {start:%Y-%m-%d} --end {end:%Y-%m-%d}"
+            f"\n  sits-data planarize aoi.zarr --regions {made.parcels} --label-field crop_code"
+        )

@@ -1,0 +1,33 @@
+"""The planar store: a region's pixels once, pixel-major, and curves as index lists beside them."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from sits_data.manifest import Chips, ColumnLabels, Manifest, Parcels, RasterLabels, Recipe
+from sits_data.store.read import PlanarStore, Region, open_store, verify_store
+
+if TYPE_CHECKING:
+    from sits_data.store.write import Summary as Summary
+    from sits_data.store.write import planarize as planarize
+
+__all__ = [
+    "Chips",
+    "ColumnLabels",
+    "Manifest",
+    "Parcels",
+    "PlanarStore",
+    "RasterLabels",
+    "Recipe",
+    "Region",
+    "Summary",
+    "open_store",
+    "planarize",
+    "verify_store",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import what writes only when asked: reading needs neither geopandas nor zarr."""
+    if name not in ("Summary", "planarize"):
+        raise AttributeError(f"module 'sits_data.store' has no attribute {name!r}")
+    return getattr(import_module("sits_data.store.write"), name)

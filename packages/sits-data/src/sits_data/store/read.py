@@ -1,0 +1,306 @@
+"""Open a planar store: memory maps and one value a region. Needs NumPy, pyarrow and pydantic."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from sits_data.errors import DamagedStore, NotAStore
+from sits_data.manifest import SCHEMA_VERSION, Manifest, shard_file
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+FORMAT = "sits-data planar store"
+MANIFEST, REGIONS, DATES = "manifest.json", "regions.parquet", "dates.npy"
+
+_AGAIN = "make it again with sits-data planarize --overwrite, or copy it again"
+
+
+@dataclass(frozen=True)
+class Region:
+    """The pixels of one region; arrays are views of read-only memory maps.
+
+    Args:
+        id: its position in the source that regions came from.
+        label: 0 … K-1, -1 = unlabelled.
+        block: square of the lattice for spatial splits.
+        pixels: (P, T, B) uint16 DN, 0 = not observed.
+        qa: (P, T) uint8 bits.
+        yx: (P, 2) int32 row and column on the cube's grid, in raster order.
+        labels: (P,) int32, -1 = unlabelled; None unless labels came from a raster.
+    """
+
+    id: int
+    label: int
+    block: str
+    pixels: NDArray[np.uint16]
+    qa: NDArray[np.uint8]
+    yx: NDArray[np.int32]
+    labels: NDArray[np.int32] | None
+
+
+@dataclass(frozen=True)
+class PlanarStore:
+    """An open planar store: `len()` regions, by their position 0 … len-1.
+
+    Args:
+        path: the folder.
+        manifest: what it says of itself.
+        dates: (T,) int32 days since 1970-01-01.
+        regions: one row a region, all columns of `regions.parquet` but the geometry.
+    """
+
+    path: Path
+    manifest: Manifest
+    dates: NDArray[np.int32]
+    regions: pa.Table
+
+    def __len__(self) -> int:
+        return self.manifest.regions
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker process opens the files anew instead of getting their contents.
+        return open_store, (self.path,)
+
+    def region(self, index: int) -> Region:
+        """The pixels of a region."""
+        place = self._place(index)
+        label = self.manifest.label
+        kind = f"label-{label.name}" if label and label.per_pixel else None
+        return Region(
+            id=int(self._columns["id"][place.index]),
+            label=int(self.labels[place.index]),
+            block=self.regions["block"][place.index].as_py(),
+            pixels=self._shard("pixels", place.shard)[place.rows],
+            qa=self._shard("qa", place.shard)[place.rows],
+            yx=self._shard("yx", place.shard)[place.rows],
+            labels=None if kind is None else self._shard(kind, place.shard)[place.rows],
+        )
+
+    def order(self, index: int, name: str) -> NDArray[np.int32]:
+        """A region's rows along one of the stored curves: (P,) int32.
+
+        Raises:
+            LookupError: the store has no such curve.
+        """
+        if name not in self.manifest.orders:
+            stored = ", ".join(self.manifest.orders) or "none"
+            raise LookupError(
+                f"{self.path} has no order {name!r}, it has {stored}; compute it with "
+                f"sits_data.orders, or planarize again with --orders {name}"
+            )
+        place = self._place(index)
+        return self._shard(f"orders/{name}", place.shard)[place.rows]
+
+    def planar_image(self, index: int, order: str = "hilbert") -> NDArray[np.uint16]:
+        """A region as an image: (B, T, L) uint16 DN, rows are dates, columns the curve's pixels."""
+        columns = self.region(index).pixels[self.order(index, order)]
+        return np.ascontiguousarray(columns.transpose(2, 1, 0))
+
+    def clear(self, index: int) -> NDArray[np.bool_]:
+        """Where a region was seen under the store's mask preset: (P, T) bool, True = usable."""
+        return np.asarray((self.region(index).qa & self.manifest.unclear_bits) == 0)
+
+    def decode(self, values: NDArray[np.uint16]) -> NDArray[np.float32]:
+        """Surface reflectance of digital numbers: same shape, float32, NaN where not observed."""
+        scale, offset = np.float32(self.manifest.scale), np.float32(self.manifest.offset)
+        return np.where(values == 0, np.float32(np.nan), values * scale + offset)
+
+    @cached_property
+    def labels(self) -> NDArray[np.int32]:
+        """(regions,) int32, 0 … K-1, -1 = unlabelled."""
+        label = self.manifest.label
+        if label is None:
+            return np.full(len(self), -1, np.int32)
+        return np.asarray(self.regions[label.column].to_numpy(), np.int32)
+
+    def to_geopandas(self) -> "gpd.GeoDataFrame":
+        """`regions.parquet` with its geometries, in the cube's CRS."""
+        import geopandas as gpd
+
+        return gpd.read_parquet(self.path / REGIONS)
+
+    @cached_property
+    def _columns(self) -> dict[str, NDArray[np.int64]]:
+        names = ("id", "shard", "first_row", "pixels")
+        return {name: np.asarray(self.regions[name].to_numpy(), np.int64) for name in names}
+
+    @cached_property
+    def _maps(self) -> dict[str, NDArray[Any]]:
+        return {}
+
+    def _place(self, index: int) -> "_Place":
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"the store has regions 0 to {len(self) - 1}, got {index}")
+        index %= len(self)
+        first = int(self._columns["first_row"][index])
+        rows = slice(first, first + int(self._columns["pixels"][index]))
+        return _Place(index, int(self._columns["shard"][index]), rows)
+
+    def _shard(self, kind: str, shard: int) -> NDArray[Any]:
+        name = shard_file(kind, shard)
+        if name not in self._maps:
+            self._maps[name] = _open_shard(self.path, name, self.manifest.shard_rows[shard])
+        return self._maps[name]
+
+
+@dataclass(frozen=True)
+class _Place:
+    index: int
+    shard: int
+    rows: slice
+
+
+def open_store(path: str | Path) -> PlanarStore:
+    """Open a planar store; arrays are mapped when they are first used.
+
+    Raises:
+        NotAStore: the path holds no planar store of this version.
+        DamagedStore: a file is missing or does not fit the others.
+
+    Example::
+
+        store = open_store("field.planar")
+        image = store.planar_image(0, "hilbert")  # (band, time, position)
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    for name in manifest.files:
+        if not _inside(path, name).is_file():
+            raise DamagedStore(f"{path / name} is missing; {_AGAIN}")
+    dates = np.asarray(_load(path / DATES))
+    regions = _read_regions(path / REGIONS)
+    store = PlanarStore(path, manifest, dates, regions)
+    _check_whole(store)
+    return store
+
+
+def verify_store(path: str | Path) -> int:
+    """Compare every file of a store with the sha256 in its manifest.
+
+    Returns:
+        How many files were compared.
+
+    Raises:
+        NotAStore: the path holds no planar store of this version.
+        DamagedStore: names the first file that is missing or differs.
+    """
+    path = Path(path)
+    files = open_store(path).manifest.files
+    for name, found in sha256_of(path, files).items():
+        if found != files[name]:
+            raise DamagedStore(f"{path / name} differs from its sha256 in the manifest; {_AGAIN}")
+    return len(files)
+
+
+def sha256_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """The sha256 of files, read on all cores."""
+
+    def digest(name: str) -> str:
+        with _inside(folder, name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    names = list(names)
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(names, pool.map(digest, names), strict=True))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of a store, checked.
+
+    Raises:
+        NotAStore: the path holds no planar store of this version.
+        DamagedStore: it does, but the manifest contradicts the format.
+    """
+    content = read_manifest_json(path)
+    version = content.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise NotAStore(
+            f"{path} is a planar store of schema version {version}, this sits-data reads "
+            f"{SCHEMA_VERSION}; use the version that wrote it, or run planarize again"
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DamagedStore(f"{path / MANIFEST}: {where}: {first['msg']}; {_AGAIN}") from error
+
+
+def read_manifest_json(path: Path) -> dict[str, Any]:
+    """The manifest of a store of whatever version.
+
+    Raises:
+        NotAStore: there is none.
+    """
+    hint = "make one with sits-data planarize CUBE"
+    try:
+        content = json.loads((path / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotAStore(f"{path} is not a planar store (no {MANIFEST}); {hint}") from error
+    except ValueError as error:
+        raise NotAStore(f"{path / MANIFEST} is not JSON ({error}); {hint}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise NotAStore(f"{path / MANIFEST} does not describe a planar store; {hint}")
+    return content
+
+
+def _check_whole(store: PlanarStore) -> None:
+    manifest = store.manifest
+    sizes = {
+        DATES: (len(store.dates), manifest.dates),
+        REGIONS: (store.regions.num_rows, manifest.regions),
+    }
+    for name, (found, expected) in sizes.items():
+        if found != expected:
+            raise DamagedStore(
+                f"{store.path / name} has {found} entries, the manifest says {expected}; {_AGAIN}"
+            )
+    wanted = {"id", "block", "shard", "first_row", "pixels"}
+    wanted |= {manifest.label.column} if manifest.label else set()
+    if missing := wanted - set(store.regions.column_names):
+        raise DamagedStore(f"{store.path / REGIONS} lacks {', '.join(sorted(missing))}; {_AGAIN}")
+
+
+def _read_regions(path: Path) -> pa.Table:
+    try:
+        names = [name for name in pq.read_schema(path).names if name != "geometry"]
+        return pq.read_table(path, columns=names)
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedStore(f"{path} is not Parquet ({error}); {_AGAIN}") from error
+
+
+def _open_shard(folder: Path, name: str, rows: int) -> NDArray[Any]:
+    array = _load(_inside(folder, name))
+    if len(array) != rows:
+        raise DamagedStore(f"{folder / name} has {len(array)} rows, the manifest says {rows}; {_AGAIN}")
+    return array
+
+
+def _load(path: Path) -> NDArray[Any]:
+    try:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DamagedStore(f"{path} is missing; {_AGAIN}") from error
+    except (ValueError, EOFError) as error:
+        raise DamagedStore(f"{path} is not a whole .npy file ({error}); {_AGAIN}") from error
+    # A plain view: slicing an np.memmap costs ten times as much.
+    return np.asarray(loaded)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise DamagedStore(f"{path} leads out of its store; {_AGAIN}")
+    return path

@@ -1,0 +1,173 @@
+from itertools import pairwise
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from odc.geo.geobox import GeoBox
+from rasterio.features import rasterize
+
+from sits_data.errors import InvalidAOI, InvalidRequest
+from sits_data.regions import block_names, chips, describe_dropped, read_parcels
+
+WEST, NORTH = 574680, 5622480
+
+
+def _grid(height, width):
+    return GeoBox((height, width), Affine(10, 0, WEST, 0, -10, NORTH), "EPSG:32631")
+
+
+def _write(folder, geometries, name="parcels.gpkg", crs="EPSG:32631", **columns):
+    path = folder / name
+    frame = gpd.GeoDataFrame(columns, geometry=geometries, crs=crs)
+    frame.to_parquet(path) if name.endswith("parquet") else frame.to_file(path)
+    return path
+
+
+def _box(row, column, height, width):
+    """Pixels of the grid, as a polygon."""
+    left, top = WEST + 10 * column, NORTH - 10 * row
+    return shapely.box(left, top - 10 * height, left + 10 * width, top)
+
+
+def _pixels(regions):
+    first = [*regions.first_row, len(regions.yx)]
+    return [regions.yx[a:b].tolist() for a, b in pairwise(first)]
+
+
+def test_parcels_by_hand(tmp_path):
+    parcels = [
+        _box(0, 0, 2, 3),
+        _box(1, 2, 2, 2),  # overlaps the first: the later one wins
+        _box(3, 3, 4, 4),  # sticks out
+        _box(50, 50, 2, 2),  # wholly outside
+        shapely.Point(WEST + 1, NORTH - 31).buffer(2),  # misses every centre
+        _box(3, 0, 1, 1),  # too small
+    ]
+    path = _write(tmp_path, parcels, crop=list("abcdef"), id=[9] * 6)
+    regions = read_parcels(path, _grid(4, 5), min_pixels=2)
+    assert _pixels(regions) == [
+        [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1]],
+        [[1, 2], [1, 3], [2, 2], [2, 3]],
+        [[3, 3], [3, 4]],
+    ]
+    assert regions.yx.dtype == np.int32
+    assert regions.frame["id"].tolist() == [0, 1, 2]
+    assert regions.frame["pixels"].tolist() == [5, 4, 2]
+    assert regions.frame["crop"].tolist() == ["a", "b", "c"]
+    assert regions.frame["source_id"].tolist() == [9, 9, 9]
+    assert regions.frame.geometry.iloc[2].equals(parcels[2])
+    assert describe_dropped(regions.dropped) == (
+        "1 outside the cube, 1 without a pixel centre of their own, 1 with fewer than 2 pixels"
+    )
+
+
+@given(seed=st.integers(0, 2**32 - 1), shape=st.tuples(st.integers(3, 30), st.integers(3, 30)))
+def test_parcels_hold_the_pixels_that_rasterize_gives(tmp_path_factory, seed, shape):
+    random, grid = np.random.default_rng(seed), _grid(*shape)
+    centres = random.uniform((WEST, NORTH - 10 * shape[0]), (WEST + 10 * shape[1], NORTH), (6, 2))
+    blobs = shapely.buffer(shapely.points(centres), random.uniform(5, 90, 6), quad_segs=3)
+    blobs = [*blobs, _box(0, 0, 1, 1)]
+    path = _write(tmp_path_factory.mktemp("parcels"), blobs)
+    expected = rasterize(
+        [(blob, number) for number, blob in enumerate(blobs, 1)],
+        out_shape=grid.shape,
+        transform=grid.transform,
+    )
+    regions = read_parcels(path, grid)
+    found = np.zeros(grid.shape, int)
+    numbers = np.repeat(regions.frame["id"] + 1, regions.frame["pixels"])
+    found[tuple(regions.yx.T)] = numbers
+    assert np.array_equal(found, expected)
+    flat = regions.yx[:, 0] * shape[1] + regions.yx[:, 1]
+    assert all((np.diff(part) > 0).all() for part in np.split(flat, regions.first_row[1:]))
+    dropped = {index for ids in regions.dropped.values() for index in ids}
+    assert dropped | set(regions.frame["id"]) == set(range(len(blobs)))
+
+
+@pytest.mark.parametrize("name", ["parcels.gpkg", "parcels.geojson", "parcels.parquet"])
+def test_parcels_in_degrees_are_reprojected(tmp_path, name):
+    degrees = gpd.GeoSeries([_box(1, 1, 2, 2)], crs="EPSG:32631").to_crs("EPSG:4326")
+    path = _write(tmp_path, degrees.to_list(), name, "EPSG:4326")
+    regions = read_parcels(path, _grid(4, 5))
+    assert _pixels(regions) == [[[1, 1], [1, 2], [2, 1], [2, 2]]]
+    assert regions.frame.crs.to_epsg() == 32631
+
+
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    size=st.integers(2, 50),
+)
+def test_chips_cover_every_pixel_once(shape, size):
+    regions = chips(_grid(*shape), size)
+    times = np.zeros(shape, int)
+    np.add.at(times, tuple(regions.yx.T), 1)
+    assert (times == 1).all()
+    assert regions.dropped == {}
+    sides = np.array([np.ptp(pixels, axis=0) + 1 for pixels in _pixels(regions)])
+    assert (sides <= size).all()
+    assert regions.frame["pixels"].tolist() == sides.prod(axis=1).tolist()
+    np.testing.assert_allclose(regions.frame.area, regions.frame["pixels"] * 100)
+
+
+def test_chips_at_the_edge_are_smaller_and_may_be_dropped():
+    regions = chips(_grid(3, 5), 2, min_pixels=2)
+    assert regions.frame["id"].tolist() == [0, 1, 2, 3, 4]
+    assert regions.frame["pixels"].tolist() == [4, 4, 2, 2, 2]
+    assert regions.dropped == {"with fewer than 2 pixels": (5,)}
+    assert regions.frame.geometry.iloc[2].bounds == (WEST + 40, NORTH - 20, WEST + 50, NORTH)
+
+
+def test_reordered_moves_pixels_with_their_region():
+    regions = chips(_grid(3, 5), 2)
+    turned = regions.reordered(np.array([5, 0, 3, 1, 2, 4]))
+    assert turned.frame["id"].tolist() == [5, 0, 3, 1, 2, 4]
+    assert _pixels(turned) == [_pixels(regions)[i] for i in (5, 0, 3, 1, 2, 4)]
+
+
+def test_blocks_are_named_on_an_absolute_lattice():
+    frame = gpd.GeoDataFrame(geometry=[_box(0, 0, 2, 2), _box(60, 40, 2, 2)], crs="EPSG:32631")
+    assert block_names(frame, 1000) == ["32631:574:5622", "32631:575:5621"]
+    assert block_names(frame, 10_000) == ["32631:57:562", "32631:57:562"]
+
+
+BOW_TIE = shapely.Polygon(
+    [(WEST, NORTH), (WEST + 50, NORTH - 50), (WEST + 50, NORTH), (WEST, NORTH - 50)]
+)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "message"),
+    [
+        (BOW_TIE, "feature 0 is not valid.*Self-intersection.*repair"),
+        (shapely.Polygon(), "feature 0 has an empty geometry"),
+        (shapely.Point(WEST, NORTH), "regions are polygons, this has Point; buffer"),
+        (_box(90, 90, 2, 2), r"none of the 1 parcels .* \(1 outside the cube\); the cube covers"),
+    ],
+)
+def test_parcels_that_cannot_be_regions(tmp_path, geometry, message):
+    path = _write(tmp_path, [geometry], name="p.parquet")
+    with pytest.raises(InvalidAOI, match=message):
+        read_parcels(path, _grid(4, 5))
+
+
+def test_parcels_without_a_file(tmp_path):
+    with pytest.raises(InvalidAOI, match="does not exist; give a GeoJSON, GeoPackage"):
+        read_parcels(tmp_path / "none.gpkg", _grid(4, 5))
+
+
+@pytest.mark.parametrize(
+    ("size", "min_pixels", "block_m", "message"),
+    [
+        (1, 1, 1000, "chip size must be at least 2 pixels, got 1; use --chips 32"),
+        (2, 0, 1000, "the minimum number of pixels must be at least 1, got 0"),
+        (2, 5, 1000, "no chip of 2 x 2 pixels has 5; use a smaller --min-pixels"),
+        (2, 1, 0, "the side of a block in metres must be at least 1, got 0"),
+    ],
+)
+def test_chips_that_cannot_be(size, min_pixels, block_m, message):
+    with pytest.raises(InvalidRequest, match=message):
+        chips(_grid(4, 5), size, min_pixels=min_pixels, block_m=block_m)

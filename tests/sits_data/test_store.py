@@ -1,0 +1,461 @@
+import hashlib
+import json
+import pickle
+import resource
+import shutil
+import subprocess
+import sys
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import shapely
+import zarr
+from affine import Affine
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from zarr.codecs import BloscCodec
+
+import sits_data.store.write as write_module
+from sits_data.cli import main
+from sits_data.errors import (
+    DamagedStore,
+    IncompleteCube,
+    InvalidAOI,
+    InvalidLabels,
+    InvalidRequest,
+    NotAStore,
+    OutputExists,
+    OutputNotWritable,
+)
+from sits_data.manifest import Chips, ColumnLabels, Parcels, RasterLabels, Recipe
+from sits_data.planar import gather
+from sits_data.store import open_store, planarize, verify_store
+from sits_data.store.shards import Shards
+from sits_data.store.transpose import copy_columns
+
+SHAPE = (520, 530)  # four chunks, three of them slivers
+WEST, NORTH = 574680, 5622480
+BANDS = ("B04", "B08", "B11")
+DATES = [17900, 17905, 17915, 17930]
+
+
+def _write_cube(path):
+    """A small cube to the letter of the contract, without building one."""
+    random, (height, width) = np.random.default_rng(0), SHAPE
+    group = zarr.create_group(
+        path,
+        attributes={
+            "schema": "sits-cube", "schema_version": 1, "status": "complete", "plan": "0" * 8,
+            "catalog": "made up", "collection": "sentinel-2-l2a", "proj:code": "EPSG:32631",
+            "spatial:transform": [10, 0, WEST, 0, -10, NORTH], "spatial:shape": [height, width],
+        },
+    )  # fmt: skip
+    arrays = {
+        "reflectance": random.integers(0, 9000, (len(DATES), len(BANDS), *SHAPE)).astype("u2"),
+        "scl": random.integers(0, 12, (len(DATES), *SHAPE)).astype("u1"),
+        "qa": random.choice([0, 0, 1, 2, 8], (len(DATES), *SHAPE)).astype("u1"),
+    }
+    for name, values in arrays.items():
+        codec = BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle", typesize=values.dtype.itemsize)
+        array = group.create_array(
+            name, shape=values.shape, chunks=(1, *values.shape[1:-2], 512, 512), dtype=values.dtype,
+            compressors=codec, fill_value=128 if name == "qa" else 0,
+        )  # fmt: skip
+        array[:] = values
+    for name, texts in (("band", BANDS), ("scene", ("S2A_1", "S2B_2"))):
+        group.create_array(name, data=np.array(texts, np.dtypes.StringDType()))
+    group.create_array("time", data=np.array(DATES))
+    return arrays
+
+
+def _box(row, column, height, width):
+    left, top = WEST + 10 * column, NORTH - 10 * row
+    return shapely.box(left, top - 10 * height, left + 10 * width, top)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A folder with a cube, parcels that cross its chunks, and a raster of class codes."""
+    folder = tmp_path_factory.mktemp("site")
+    arrays = _write_cube(folder / "field.zarr")
+    parcels = gpd.GeoDataFrame(
+        {"crop_code": [20, 10, None, 20, 30], "crop_name": ["Rye", "Oat", None, "Rye", "Flax"]},
+        geometry=[
+            _box(510, 500, 8, 25),
+            shapely.Point(WEST + 800, NORTH - 700).buffer(250),
+            _box(0, 515, 20, 3),
+            _box(30, 10, 2, 2),
+            _box(900, 900, 2, 2),
+        ],
+        crs="EPSG:32631",
+    )
+    parcels.to_file(folder / "parcels.gpkg")
+    codes = np.random.default_rng(1).choice([0, 5, 6, 9], SHAPE).astype("u1")
+    with rasterio.open(
+        folder / "crops.tif", "w", driver="GTiff", count=1, height=SHAPE[0], width=SHAPE[1],
+        dtype="uint8", crs="EPSG:32631", transform=Affine(10, 0, WEST, 0, -10, NORTH),
+    ) as raster:  # fmt: skip
+        raster.write(codes, 1)
+    return folder, arrays | {"codes": codes}
+
+
+def _recipe(folder, **options):
+    return Recipe(
+        regions=Parcels(path=str(folder / "parcels.gpkg")),
+        labels=ColumnLabels(field="crop_code"),
+        **options,
+    )
+
+
+def _assert_same_pixels(store, arrays):
+    for index in range(len(store)):
+        region = store.region(index)
+        y, x = region.yx.T
+        assert np.array_equal(region.pixels, arrays["reflectance"][:, :, y, x].transpose(2, 0, 1))
+        assert np.array_equal(region.qa, arrays["qa"][:, y, x].T)
+        flat = y.astype(int) * SHAPE[1] + x
+        assert (np.diff(flat) > 0).all()
+
+
+def test_store_of_parcels(site, tmp_path):
+    folder, arrays = site
+    out = tmp_path / "field.planar"
+    done = planarize(folder / "field.zarr", out, recipe=_recipe(folder))
+    assert (done.regions, done.dates, done.dropped) == (4, 4, {"outside the cube": 1})
+    assert done.classes == {"Oat": 1, "Rye": 2, "unlabelled": 1}
+    assert done.bytes == sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    store = open_store(out)
+    _assert_same_pixels(store, arrays)
+    manifest = store.manifest
+    assert store.dates.tolist() == DATES
+    assert (manifest.bands, manifest.scale, manifest.offset) == (BANDS, 1e-4, -0.1)
+    assert (manifest.mask, manifest.dropped) == ("standard", {"outside the cube": (4,)})
+    assert manifest.grid.crs == "EPSG:32631"
+    assert manifest.cube["scenes"] == ["S2A_1", "S2B_2"]
+    assert [(one.code, one.name) for one in manifest.classes] == [(10, "Oat"), (20, "Rye")]
+    label = {store.region(i).id: store.region(i).label for i in range(4)}
+    assert label == {0: 1, 1: 0, 2: -1, 3: 1}
+    assert store.region(0).labels is None
+    frame = store.to_geopandas()
+    assert frame.crs.to_epsg() == 32631
+    assert sorted(frame["crop_name"].dropna()) == ["Oat", "Rye", "Rye"]
+    assert frame.geometry.area.min() == 400
+
+
+def test_planar_images_orders_and_clear(site, tmp_path):
+    folder, _ = site
+    planarize(folder / "field.zarr", tmp_path / "s", recipe=_recipe(folder))
+    store = open_store(tmp_path / "s")
+    region = store.region(1)
+    for name in ("hilbert", "snake"):
+        order = store.order(1, name)
+        assert sorted(order.tolist()) == list(range(len(region.yx)))
+        assert np.array_equal(store.planar_image(1, name), gather(region.pixels, order))
+    assert np.array_equal(store.clear(1), region.qa == 0)
+    decoded = store.decode(region.pixels)
+    assert decoded.dtype == np.float32
+    assert np.array_equal(np.isnan(decoded), region.pixels == 0)
+    seen = region.pixels > 0
+    np.testing.assert_allclose(decoded[seen], region.pixels[seen] * 1e-4 - 0.1, atol=1e-6)
+    with pytest.raises(LookupError, match="has no order 'spiral', it has hilbert, snake; compute"):
+        store.order(1, "spiral")
+    with pytest.raises(IndexError, match="regions 0 to 3, got 4"):
+        store.region(4)
+    assert np.array_equal(store.region(-1).yx, store.region(3).yx)
+    with pytest.raises(ValueError, match="read-only"):
+        region.pixels[0] = 1
+
+
+def test_labels_of_chips_map_back_to_the_raster_everywhere(site, tmp_path):
+    folder, arrays = site
+    recipe = Recipe(
+        regions=Chips(size_px=32), labels=RasterLabels(path=str(folder / "crops.tif")), orders=()
+    )
+    planarize(folder / "field.zarr", tmp_path / "s", recipe=recipe)
+    store = open_store(tmp_path / "s")
+    _assert_same_pixels(store, arrays)
+    codes = np.array([*(one.code for one in store.manifest.classes), 0])
+    found = np.full(SHAPE, 99)
+    for index in range(len(store)):
+        region = store.region(index)
+        found[tuple(region.yx.T)] = codes[region.labels]
+    assert np.array_equal(found, arrays["codes"])
+    region = store.region(5)
+    counts = np.bincount(region.labels[region.labels >= 0], minlength=3)
+    assert counts[region.label] == counts.max()
+    assert "crops" in store.regions.column_names
+
+
+def test_strict_marks_dark_and_unclassified_pixels_as_unclear(site, tmp_path):
+    folder, arrays = site
+    planarize(folder / "field.zarr", tmp_path / "s", recipe=_recipe(folder, mask="strict"))
+    store = open_store(tmp_path / "s")
+    y, x = store.region(0).yx.T
+    odd = np.isin(arrays["scl"][:, y, x], (2, 7)).T
+    assert np.array_equal(store.region(0).qa, arrays["qa"][:, y, x].T | np.where(odd, 32, 0))
+    assert not store.clear(0)[odd].any()
+
+
+def test_small_shards_hold_the_same_and_never_split_a_region(site, tmp_path, monkeypatch):
+    folder, arrays = site
+    monkeypatch.setattr("sits_data.store.pixels._WRITE_ROWS", 100)
+    recipe = Recipe(regions=Chips(size_px=64), shard_mb=1)
+    planarize(folder / "field.zarr", tmp_path / "s", recipe=recipe)
+    store = open_store(tmp_path / "s")
+    assert len(store.manifest.shard_rows) == 7
+    assert sum(store.manifest.shard_rows) == SHAPE[0] * SHAPE[1]
+    _assert_same_pixels(store, arrays)
+
+
+def test_the_same_recipe_gives_the_same_bytes_on_any_number_of_threads(site, tmp_path):
+    folder, _ = site
+    for threads in (1, 3):
+        out = tmp_path / str(threads)
+        planarize(folder / "field.zarr", out, recipe=_recipe(folder), threads=threads)
+    one, three = (open_store(tmp_path / name).manifest for name in "13")
+    assert one == three
+
+
+@given(pixels=st.lists(st.integers(1, 50), min_size=1), limit=st.integers(1, 60), data=st.data())
+def test_shards_are_filled_in_order_and_runs_cover_the_rows_asked_for(pixels, limit, data):
+    shards = Shards.fill(np.array(pixels), limit=limit)
+    assert shards.first[-1] == sum(pixels)
+    for shard in range(len(shards)):
+        inside = np.array(pixels)[shards.of_region == shard]
+        assert inside.sum() == shards.first[shard + 1] - shards.first[shard]
+        assert inside.sum() <= limit or len(inside) == 1
+    rows = np.array(sorted(data.draw(st.sets(st.integers(0, sum(pixels) - 1), min_size=1))))
+    found = []
+    for run in shards.runs(rows, longest=7):
+        length = run.part.stop - run.part.start
+        assert length <= 7
+        assert run.row + length <= np.diff(shards.first)[run.shard]
+        found += (shards.first[run.shard] + run.row + np.arange(length)).tolist()
+    assert found == rows.tolist()
+
+
+@given(images=st.integers(1, 20), pixels=st.integers(1, 300), first=st.integers(0, 5))
+def test_copy_columns_is_a_transposed_gather(images, pixels, first):
+    random = np.random.default_rng(images * pixels)
+    source = random.integers(0, 65535, (images, 40)).astype(np.uint16)
+    chosen = random.integers(0, 40, pixels)
+    rows = np.zeros((pixels, images + 5), np.uint16)
+    copy_columns(source, chosen, rows, first)
+    assert np.array_equal(rows[:, first : first + images], source[:, chosen].T)
+    assert rows[:, :first].sum() + rows[:, first + images :].sum() == 0
+
+
+def test_a_failure_midway_leaves_nothing(site, tmp_path, monkeypatch):
+    folder, _ = site
+
+    def fail(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(write_module, "_write_tables", fail)
+    with pytest.raises(KeyboardInterrupt):
+        planarize(folder / "field.zarr", tmp_path / "s", recipe=_recipe(folder))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(site, tmp_path):
+    folder, _ = site
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for room in (100, 6_000, 20_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+        try:
+            with pytest.raises(OutputNotWritable, match=r"File too large.; make room or choose"):
+                planarize(folder / "field.zarr", tmp_path / "s", recipe=_recipe(folder))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_chunk_of_the_cube_is_one_line_and_leaves_nothing(site, tmp_path):
+    folder, _ = site
+    shutil.copytree(folder / "field.zarr", tmp_path / "bad.zarr")
+    (tmp_path / "bad.zarr/reflectance/c/2/0/0/0").write_bytes(b"not a chunk")
+    with pytest.raises(IncompleteCube, match="a chunk of reflectance cannot be decoded"):
+        planarize(tmp_path / "bad.zarr", tmp_path / "s", recipe=_recipe(folder))
+    assert [file.name for file in tmp_path.iterdir()] == ["bad.zarr"]
+
+
+def test_a_source_column_with_a_name_of_ours_is_kept_and_can_be_the_label(site, tmp_path):
+    folder, _ = site
+    parcels = gpd.read_file(folder / "parcels.gpkg").rename(columns={"crop_code": "label"})
+    parcels.assign(id=["a", "b", "c", "d", "e"]).to_parquet(tmp_path / "p.parquet")
+    recipe = Recipe(
+        regions=Parcels(path=str(tmp_path / "p.parquet")), labels=ColumnLabels(field="label")
+    )
+    planarize(folder / "field.zarr", tmp_path / "s", recipe=recipe)
+    table = open_store(tmp_path / "s").regions.to_pydict()
+    assert table["id"] == [0, 1, 3, 2]
+    assert table["source_id"] == ["a", "b", "d", "c"]
+    assert table["label"] == [1, 0, 1, -1]
+    assert table["source_label"] == [20, 10, 20, None]
+
+
+def test_a_file_in_the_way_of_the_folder(site, tmp_path):
+    folder, _ = site
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputNotWritable, match=r"cannot write .*file/s"):
+        planarize(folder / "field.zarr", tmp_path / "file" / "s", recipe=_recipe(folder))
+
+
+def test_overwrite_replaces_a_store_and_nothing_else(site, tmp_path):
+    folder, _ = site
+    out, recipe = tmp_path / "s", _recipe(folder)
+    planarize(folder / "field.zarr", out, recipe=recipe)
+    with pytest.raises(OutputExists, match="exists; give --overwrite"):
+        planarize(folder / "field.zarr", out, recipe=recipe)
+    planarize(folder / "field.zarr", out, recipe=_recipe(folder, orders=()), overwrite=True)
+    assert open_store(out).manifest.orders == ()
+    assert [file.name for file in tmp_path.iterdir()] == ["s"]
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(OutputExists, match="is not a planar store, so it is not replaced"):
+        planarize(folder / "field.zarr", tmp_path / "photos", recipe=recipe, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"orders": ("zigzag",)}, InvalidRequest, "unknown order zigzag; use some of raster"),
+        ({"mask": "lax"}, InvalidRequest, "unknown mask preset lax; use one of standard"),
+        ({"shard_mb": 0}, InvalidRequest, "at least 1 MB, got 0"),
+        ({"regions": Chips(size_px=32)}, InvalidRequest, "labels from a column need regions"),
+        ({"regions": Chips(size_px=1), "labels": None}, InvalidRequest, "at least 2 pixels, got 1"),
+        ({"regions": Parcels(path="none.gpkg")}, InvalidAOI, "none.gpkg does not exist"),
+        ({"labels": ColumnLabels(field="c")}, InvalidLabels, "no column c; the file has crop_code,"),
+        ({"labels": RasterLabels(path="x.tif")}, InvalidLabels, "x.tif does not exist"),
+    ],
+)
+def test_recipes_that_cannot_be_followed(site, tmp_path, change, error, message):
+    folder, _ = site
+    recipe = _recipe(folder).model_copy(update=change)
+    with pytest.raises(error, match=message):
+        planarize(folder / "field.zarr", tmp_path / "s", recipe=recipe)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def broken(site, tmp_path):
+    """A store to damage."""
+    folder, _ = site
+    planarize(folder / "field.zarr", tmp_path / "s", recipe=_recipe(folder))
+    return tmp_path / "s"
+
+
+def _edit(store, **changes):
+    manifest = json.loads((store / "manifest.json").read_text())
+    (store / "manifest.json").write_text(json.dumps(manifest | changes))
+
+
+def test_verify_finds_one_changed_byte(broken):
+    assert verify_store(broken) == 7
+    with (broken / "qa-00000.npy").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\xff")
+    open_store(broken)
+    with pytest.raises(DamagedStore, match=r"qa-00000.npy differs from its sha256"):
+        verify_store(broken)
+
+
+def test_manifest_holds_the_sha256_of_every_other_file(broken):
+    files = {f.relative_to(broken).as_posix(): f for f in broken.rglob("*") if f.is_file()}
+    del files["manifest.json"]
+    digests = {name: hashlib.sha256(f.read_bytes()).hexdigest() for name, f in files.items()}
+    assert open_store(broken).manifest.files == digests
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "message"),
+    [
+        (lambda s: shutil.rmtree(s), NotAStore, "is not a planar store .no manifest.json.; make one"),
+        (lambda s: (s / "manifest.json").write_text("{"), NotAStore, "is not JSON"),
+        (lambda s: (s / "manifest.json").write_text("[]"), NotAStore, "does not describe a planar"),
+        (lambda s: _edit(s, schema_version=9), NotAStore, "version 9, this sits-data reads 1; use"),
+        (lambda s: _edit(s, bands=3), DamagedStore, "bands: Input should be a valid tuple"),
+        (lambda s: _edit(s, regions=5), DamagedStore, "has 4 entries, the manifest says 5"),
+        (lambda s: _edit(s, files={"../a.npy": ""}), DamagedStore, "'../a.npy' is not the name"),
+        (lambda s: _edit(s, files={"/etc/a.npy": ""}), DamagedStore, "'/etc/a.npy' is not the name"),
+        (lambda s: (s / "yx-00000.npy").unlink(), DamagedStore, "yx-00000.npy is missing; make it"),
+        (lambda s: (s / "dates.npy").write_text("x"), DamagedStore, "dates.npy is not a whole .npy"),
+        (lambda s: (s / "regions.parquet").write_text("x"), DamagedStore, "is not Parquet"),
+        (lambda s: _edit(s, shard_rows=[7]), DamagedStore, "rows, the manifest says 7"),
+        (
+            lambda s: (s / "pixels-00000.npy").write_bytes((s / "pixels-00000.npy").read_bytes()[:999]),
+            DamagedStore,
+            "pixels-00000.npy is not a whole .npy file",
+        ),
+        (
+            lambda s: np.save(s / "qa-00000.npy", np.array([{}]), allow_pickle=True),
+            DamagedStore,
+            "qa-00000.npy is not a whole .npy file",
+        ),
+    ],
+)  # fmt: skip
+def test_stores_that_are_broken(broken, damage, error, message):
+    damage(broken)
+    with pytest.raises(error, match=message):
+        open_store(broken).region(0)
+
+
+def test_a_link_out_of_the_store_is_not_followed(broken):
+    (broken / "qa-00000.npy").rename(broken.parent / "qa.npy")
+    (broken / "qa-00000.npy").symlink_to(broken.parent / "qa.npy")
+    with pytest.raises(DamagedStore, match="leads out of its store"):
+        open_store(broken)
+
+
+def test_a_store_travels_to_a_worker_as_its_path(broken):
+    store = open_store(broken)
+    store.region(0)
+    data = pickle.dumps(store)
+    assert len(data) < 1000
+    assert np.array_equal(pickle.loads(data).region(0).pixels, store.region(0).pixels)
+
+
+def test_reading_imports_neither_geopandas_nor_zarr(broken):
+    code = (
+        "import sys, sits_data; sits_data.open_store(sys.argv[1]).planar_image(0); "
+        "print({'geopandas', 'zarr', 'numba', 'rasterio', 'xarray', 'scipy'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code, str(broken)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_command_line_writes_a_store_and_prints_a_summary(site, tmp_path, monkeypatch):
+    folder, _ = site
+    monkeypatch.chdir(tmp_path)
+    arguments = ["planarize", str(folder / "field.zarr"), "--regions", str(folder / "parcels.gpkg")]
+    arguments += ["--label-field", "crop_code", "--orders", "spiral", "--json"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert summary["classes"] == {"Oat": 1, "Rye": 2, "unlabelled": 1}
+    assert open_store("field.planar").manifest.orders == ("spiral",)
+    again = CliRunner().invoke(main, arguments)
+    assert again.exit_code == 1
+    assert again.stderr == (
+        "sits-data: field.planar exists; give --overwrite to replace it, or another --out\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "say what the regions are: either --regions parcels.gpkg or --chips 32"),
+        (["--chips", "8", "--regions", "a"], "not both"),
+        (["--chips", "8", "--label-field", "a"], "--label-field is a column of --regions"),
+        (["--regions", "a", "--label-field", "b", "--labels", "c"], "not from both"),
+        (["--chips", "8", "--name-field", "b"], "--name-field names the classes of --label-field"),
+        (["--chips", "8", "--legend", "b"], "--legend names the classes of --labels"),
+        (["--chips", "8", "--orders", "peano"], "unknown peano; use some of raster, snake"),
+    ],
+)
+def test_command_line_usage_errors(options, message):
+    result = CliRunner().invoke(main, ["planarize", "field.zarr", *options])
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
