@@ -1,0 +1,114 @@
+"""`sits-data info`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import click
+from pydantic_core import to_jsonable_python
+
+from sits_data.cli.options import json_option, print_summary
+from sits_data.describe import CubeInfo, StoreInfo, date_lines, describe
+from sits_data.manifest import Parcels
+from sits_data.mask import MaskPreset
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--mask",
+    type=click.Choice(get_args(MaskPreset)),
+    help="What counts as clear in a cube.  [default: standard; a store has its own]",
+)
+@json_option
+def info(*, path: Path, mask: MaskPreset | None, as_json: bool) -> None:
+    """Describe a cube, finished or not, or a planar store.
+
+    \b
+    sits-data info field.zarr
+    sits-data info field.planar --json
+    """
+    found = describe(path, mask=mask)
+    if as_json:
+        click.echo(json.dumps(to_jsonable_python(found)))
+    elif isinstance(found, CubeInfo):
+        _print_cube(found)
+    else:
+        _print_store(found)
+
+
+def _print_cube(cube: CubeInfo) -> None:
+    left, bottom, right, top = cube.bounds
+    axes = zip(cube.shape, ("dates", "bands", "rows", "columns"), strict=True)
+    done = "?" if cube.units_done is None else cube.units_done
+    state = "complete" if cube.complete else "unfinished: run the same build-cube again to go on"
+    summary = {
+        "cube": cube.path,
+        "state": f"{state} ({done} of {cube.units} units)",
+        "shape": " x ".join(f"{size} {axis}" for size, axis in axes),
+        "bands": cube.bands,
+        "grid": f"{cube.crs}, {cube.resolution_m} m",
+        "bounds": f"{left:.0f}, {bottom:.0f} to {right:.0f}, {top:.0f}",
+        "dates": _dates(cube),
+        "clear": f"{cube.clear_pct} % ({cube.mask})",
+        "scenes": cube.scenes,
+        "offsets": [f"{o.offset_dn} DN in {o.scenes} scenes ({o.source})" for o in cube.offsets],
+        "catalog": f"{cube.catalog}, {cube.collection}",
+        "plan": cube.plan,
+        "size": _megabytes(cube.size_bytes),
+    }
+    print_summary(summary, as_json=False)
+    for dropped in cube.dropped or ():
+        click.echo(f"left out: {dropped.id} ({dropped.reason})")
+    if cube.dropped is None:
+        click.echo("left out: unknown, the plan is not beside the cube")
+    click.echo("\nclear pixels of each date")
+    for line in date_lines(cube.clear_pct_by_date):
+        click.echo(line)
+
+
+def _print_store(store: StoreInfo) -> None:
+    smallest, median, largest = store.pixels_per_region
+    regions = store.recipe.regions
+    made_of = regions.path if isinstance(regions, Parcels) else f"chips of {regions.size_px} px"
+    summary = {
+        "store": store.path,
+        "regions": f"{store.regions} of {smallest} to {largest} pixels, median {median} ({made_of})",
+        "pixels": store.pixels,
+        "left out": [f"{count} {reason}" for reason, count in store.dropped.items()] or "none",
+        "dates": _dates(store),
+        "bands": store.bands,
+        "grid": f"{store.crs}, {store.resolution_m} m",
+        "orders": store.orders or "none",
+        "mask": store.mask,
+        "labels": store.labels or "none",
+        "shards": store.shards,
+        "cube": f"{store.cube.get('path')}, {store.cube.get('scenes')} scenes, "
+        f"plan {store.cube.get('plan')}",
+        "made by": store.software,
+        "size": _megabytes(store.size_bytes),
+    }
+    print_summary(summary, as_json=False)
+    if store.classes:
+        click.echo()
+        for line in _class_table(store):
+            click.echo(line)
+
+
+def _class_table(store: StoreInfo) -> Iterator[str]:
+    width = max(len("class"), *(len(one.name) for one in store.classes))
+    yield f"label    code  {'class':<{width}}  regions   pixels"
+    for one in store.classes:
+        code = "" if one.code is None else one.code
+        yield f"{one.label:>5}  {code:>6}  {one.name:<{width}}  {one.regions:>7}  {one.pixels:>7}"
+
+
+def _dates(found: CubeInfo | StoreInfo) -> str:
+    dates = found.dates
+    rhythm = "" if dates.median_gap_days is None else f", median gap {dates.median_gap_days:g} days"
+    return f"{dates.count}, {dates.first} to {dates.last}{rhythm}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

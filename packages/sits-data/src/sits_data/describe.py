@@ -1,0 +1,308 @@
+"""What a cube or a planar store holds, as values that print and turn into JSON."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from sits_data.build import state_folder
+from sits_data.cube import RawCube, open_raw
+from sits_data.errors import InvalidRequest, NotACube
+from sits_data.manifest import Recipe
+from sits_data.mask import MaskPreset
+from sits_data.plan import CubePlan
+from sits_data.store import PlanarStore, open_store
+
+Kind = Literal["cube", "store"]
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class Dates:
+    """How a series lies in time.
+
+    Args:
+        first, last: ISO days.
+        count: number of dates.
+        median_gap_days: between consecutive dates; None with one date.
+    """
+
+    first: str
+    last: str
+    count: int
+    median_gap_days: float | None
+
+
+@dataclass(frozen=True)
+class Offset:
+    """How many scenes carry a radiometric offset in their numbers, and what said so."""
+
+    offset_dn: int
+    source: str
+    scenes: int
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A scene that was found and not used, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CubeInfo:
+    """A cube.
+
+    Args:
+        units_done: of `units`, from the ledger; None when the ledger is gone and the cube unfinished.
+        shape: time, band, y, x.
+        bounds: left, bottom, right, top in metres.
+        clear_pct: of all pixels and dates under `mask`; what is not read yet counts as unclear.
+        clear_pct_by_date: the same for each date, by ISO day.
+        dropped: scenes that were found and left out, and why; None when the plan is gone.
+        size_bytes: of the folder.
+    """
+
+    path: str
+    complete: bool
+    units_done: int | None
+    units: int
+    bands: tuple[str, ...]
+    shape: tuple[int, ...]
+    crs: str
+    resolution_m: int
+    bounds: tuple[float, ...]
+    dates: Dates
+    mask: MaskPreset
+    clear_pct: float
+    clear_pct_by_date: dict[str, float]
+    scenes: int
+    dropped: tuple[LeftOut, ...] | None
+    offsets: tuple[Offset, ...]
+    catalog: str
+    collection: str
+    plan: str
+    size_bytes: int
+    kind: Literal["cube"] = "cube"
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """A class of a store and how much of it there is; label -1 is unlabelled."""
+
+    label: int
+    code: int | str | None
+    name: str
+    colour: str | None
+    regions: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """A planar store.
+
+    Args:
+        pixels_per_region: smallest, median and largest.
+        dropped: number of regions left out, by reason.
+        labels: column or raster that labels come from.
+        cube: name, plan, catalogue and number of scenes of the cube it was made from.
+        size_bytes: of the folder.
+    """
+
+    path: str
+    regions: int
+    pixels: int
+    pixels_per_region: tuple[int, int, int]
+    dates: Dates
+    bands: tuple[str, ...]
+    crs: str
+    resolution_m: int
+    labels: str | None
+    classes: tuple[ClassCount, ...]
+    orders: tuple[str, ...]
+    mask: str
+    dropped: dict[str, int]
+    shards: int
+    recipe: Recipe
+    cube: dict[str, JsonValue]
+    software: str
+    size_bytes: int
+    kind: Literal["store"] = "store"
+
+
+def recognise(path: str | Path) -> Kind:
+    """Whether a path holds a cube or a planar store, by what lies at its top.
+
+    Raises:
+        NotACube: neither.
+    """
+    path = Path(path)
+    if (path / "manifest.json").is_file():
+        return "store"
+    if (path / "zarr.json").is_file():
+        return "cube"
+    what = "is neither a cube nor a planar store" if path.exists() else "does not exist"
+    raise NotACube(f"{path} {what}; make one with sits-data build-cube or sits-data planarize")
+
+
+def describe(path: str | Path, *, mask: MaskPreset | None = None) -> CubeInfo | StoreInfo:
+    """Look into a cube, finished or not, or into a planar store. Nothing is written or locked.
+
+    Args:
+        path: the folder.
+        mask: what counts as clear in a cube, by default `standard`; a store has its own.
+
+    Raises:
+        NotACube, NotAStore, DamagedStore: the path holds nothing that this version reads.
+        InvalidRequest: a mask for a store, or one that does not exist.
+    """
+    if mask is not None and mask not in get_args(MaskPreset):
+        raise InvalidRequest(f"unknown mask preset {mask}; use one of {', '.join(get_args(MaskPreset))}")
+    if recognise(path) == "cube":
+        return describe_cube(open_raw(path, allow_incomplete=True), mask or "standard")
+    store = open_store(path)
+    if mask is not None:
+        raise InvalidRequest(
+            f"{path} is a planar store, which keeps the mask preset that it was made with "
+            f"({store.manifest.mask}); leave --mask out"
+        )
+    return describe_store(store)
+
+
+def describe_cube(cube: RawCube, mask: MaskPreset) -> CubeInfo:
+    """What a cube holds; reads `qa` (and under `strict` `scl`) of all dates."""
+    shape = cube.array("reflectance").shape
+    units = shape[0] * -(-shape[2] // cube.chunk_px) * -(-shape[3] // cube.chunk_px)
+    complete = cube.attributes["status"] == "complete"
+    clear_pct = np.round(100 * cube.clear_fraction(mask), 1)
+    state = state_folder(cube.path)
+    plan = CubePlan.read(state / "plan.json") if (state / "plan.json").is_file() else None
+    offsets = zip(cube.read("scene_offset_dn"), cube.read("scene_offset_source"), strict=True)
+    counted = Counter((int(dn), str(source)) for dn, source in offsets)
+    return CubeInfo(
+        path=str(cube.path),
+        complete=complete,
+        units_done=units if complete else _units_done(state / "ledger.jsonl"),
+        units=units,
+        bands=cube.bands,
+        shape=tuple(shape),
+        crs=str(cube.geobox.crs),
+        resolution_m=cube.resolution_m,
+        bounds=tuple(cube.geobox.boundingbox.bbox),
+        dates=_dates(cube.dates),
+        mask=mask,
+        clear_pct=round(float(clear_pct.mean()), 1),
+        clear_pct_by_date=dict(zip(_iso(cube.dates), clear_pct.tolist(), strict=True)),
+        scenes=len(cube.sources["scenes"]),
+        dropped=tuple(LeftOut(*scene) for scene in plan.dropped) if plan else None,
+        offsets=tuple(Offset(*key, count) for key, count in sorted(counted.items())),
+        catalog=cube.attributes["catalog"],
+        collection=cube.attributes["collection"],
+        plan=cube.attributes["plan"],
+        size_bytes=_size(cube.path),
+    )
+
+
+def describe_store(store: PlanarStore) -> StoreInfo:
+    """What a planar store holds; reads its tables, and the labels of pixels where it has them."""
+    manifest = store.manifest
+    sizes = np.asarray(store.regions["pixels"].to_numpy(), np.int64)
+    scenes = manifest.cube.get("scenes")
+    cube = manifest.cube | {"scenes": len(scenes) if isinstance(scenes, list) else None}
+    return StoreInfo(
+        path=str(store.path),
+        regions=len(store),
+        pixels=manifest.pixels,
+        pixels_per_region=(int(sizes.min()), int(np.median(sizes)), int(sizes.max())),
+        dates=_dates(store.dates),
+        bands=manifest.bands,
+        crs=manifest.grid.crs,
+        resolution_m=manifest.grid.resolution_m,
+        labels=manifest.label.name if manifest.label else None,
+        classes=_count_classes(store, sizes),
+        orders=manifest.orders,
+        mask=manifest.mask,
+        dropped={reason: len(ids) for reason, ids in manifest.dropped.items()},
+        shards=len(manifest.shard_rows),
+        recipe=manifest.recipe,
+        cube=cube,
+        software=manifest.software,
+        size_bytes=_size(store.path),
+    )
+
+
+def date_lines(percent_by_date: dict[str, float]) -> Iterator[str]:
+    """One line a month: its days, each with a bar as high as its percentage.
+
+    >>> list(date_lines({"2019-08-04": 100.0, "2019-08-09": 12.0, "2019-09-03": 0.0}))
+    ['2019-08  04█ 09▂', '2019-09  03·']
+    """
+    for month, days in groupby(percent_by_date.items(), key=lambda pair: pair[0][:7]):
+        yield f"{month}  " + " ".join(f"{day[8:]}{_bar(percent)}" for day, percent in days)
+
+
+def _bar(percent: float) -> str:
+    return "·" if percent < 1 else _BARS[round(percent / 100 * (len(_BARS) - 1))]
+
+
+def _count_classes(store: PlanarStore, sizes: NDArray[np.int64]) -> tuple[ClassCount, ...]:
+    """Regions and pixels of each class; where pixels have labels of their own, those are counted."""
+    if store.manifest.label is None:
+        return ()
+    # Bin 0 is unlabelled.
+    bins = len(store.manifest.classes) + 1
+    regions = np.bincount(store.labels + 1, minlength=bins)
+    if store.manifest.label.per_pixel:
+        pixels = np.zeros(bins, np.int64)
+        for index in range(len(store)):
+            labels = store.region(index).labels
+            assert labels is not None
+            pixels += np.bincount(labels + 1, minlength=bins)
+    else:
+        pixels = np.bincount(store.labels + 1, weights=sizes, minlength=bins).astype(np.int64)
+    counts = [
+        ClassCount(
+            label, one.code, one.name, one.colour, int(regions[label + 1]), int(pixels[label + 1])
+        )
+        for label, one in enumerate(store.manifest.classes)
+    ]
+    if pixels[0]:
+        counts.append(ClassCount(-1, None, "unlabelled", None, int(regions[0]), int(pixels[0])))
+    return tuple(counts)
+
+
+def _units_done(ledger: Path) -> int | None:
+    """Finished units, while a build may be writing: a last line that is cut off does not count."""
+    if not ledger.is_file():
+        return None
+    done = set()
+    for line in ledger.read_text().splitlines():
+        try:
+            done.add(tuple(json.loads(line)["unit"]))
+        except ValueError:
+            continue
+    return len(done)
+
+
+def _dates(days: NDArray[np.int32]) -> Dates:
+    iso = _iso(days)
+    gap = float(np.median(np.diff(days))) if len(days) > 1 else None
+    return Dates(iso[0], iso[-1], len(iso), gap)
+
+
+def _iso(days: NDArray[np.int32]) -> list[str]:
+    return [str(day) for day in days.astype("datetime64[D]")]
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,71 @@
+"""What several test modules share: catalogues, the installed command, web servers on loopback."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from installed import Run, forked, run_in
+from stac_server import StacServer, serve_pages
+from tiny_catalogue import daily, write_aoi, write_catalogue
+
+REAL = Path(__file__).resolve().parents[1] / "../shared/catalogues"
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue of three days, 12 x 18 pixels, with `aoi.geojson` beside it; read only."""
+    folder = tmp_path_factory.mktemp("tiny")
+    write_catalogue(folder, daily(3))
+    write_aoi(folder / "aoi.geojson")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated catalogue of 16 dates, 96 x 96 pixels; read only."""
+    from sits_data.simulate import simulate_catalog
+
+    folder = tmp_path_factory.mktemp("simulated") / "land"
+    return simulate_catalog(folder, seed=3, size_px=96, dates=16).folder
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder of catalogues of real Sentinel-2 pixels."""
+    if not REAL.is_dir():
+        pytest.skip(f"{REAL} is absent")
+    return REAL.resolve()
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Callable[[Path], Run]]:
+    """Where processes of the command are forked from."""
+    with forked() as in_folder:
+        yield in_folder
+
+
+@pytest.fixture
+def sits_data(zygote: Callable[[Path], Run], tmp_path: Path) -> Run:
+    """Run the command in `tmp_path`, in a forked process."""
+    return zygote(tmp_path)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Run:
+    """Run the installed script in `tmp_path`; seconds slower, for what needs a process from scratch."""
+    return run_in(tmp_path)
+
+
+@pytest.fixture
+def stac_server(tiny: Path) -> Iterator[StacServer]:
+    """A STAC API of the tiny catalogue on 127.0.0.1, its rasters served with range requests."""
+    with StacServer.of(tiny) as server:
+        yield server
+
+
+@pytest.fixture
+def website() -> Iterator[Callable[[dict[str, bytes]], str]]:
+    """Serve a few paths on 127.0.0.1; everything else is 404."""
+    with ExitStack() as stack:
+        yield lambda pages: stack.enter_context(serve_pages(pages))
