@@ -44,8 +44,15 @@ def read_vector(path: Path) -> gpd.GeoDataFrame:
         InvalidAOI: the file is missing, unreadable or empty, a geometry is empty or invalid, the
             CRS is unknown, or coordinates that should be degrees are not.
     """
-    if not path.exists():
-        raise InvalidAOI(f"{path} does not exist; give a GeoJSON, GeoPackage or GeoParquet file")
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        hint = "give a GeoJSON, GeoPackage or GeoParquet file"
+        raise InvalidAOI(f"{path} does not exist; {hint}") from error
+    except OSError as error:
+        raise InvalidAOI(
+            f"{str(path)[:80]} cannot be opened ({error.strerror}); give the path of a vector file"
+        ) from error
     frame = _read_any(path)
     if frame.empty:
         raise InvalidAOI(f"{path} has no features; draw at least one polygon")
@@ -81,6 +88,8 @@ def _read_any(path: Path) -> gpd.GeoDataFrame:
             f"{path} is not a vector file that GDAL can read ({error}); "
             "give GeoJSON, GeoPackage or GeoParquet"
         ) from error
+    except shapely.errors.ShapelyError as error:
+        raise InvalidAOI(f"{path} has a geometry that cannot be one ({error}); repair it") from error
     if not isinstance(frame, gpd.GeoDataFrame):
         raise InvalidAOI(f"{path} is a table without geometries; give a file that has them")
     return frame

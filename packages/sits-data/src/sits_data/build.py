@@ -21,8 +21,8 @@ import pystac
 from tqdm import tqdm
 
 from sits_data.catalog import open_catalog
-from sits_data.cube import NOT_READ, UnitWriter, create_cube, mark_complete
-from sits_data.errors import EmptySearch, InvalidRequest, NotACube, OutputExists, UnknownRadiometry
+from sits_data.cube import NOT_READ, UnitWriter, create_cube, is_cube, mark_complete, open_raw
+from sits_data.errors import EmptySearch, InvalidRequest, OutputExists, UnknownRadiometry
 from sits_data.grid import BLOCK_PX, Window
 from sits_data.ledger import Ledger, Unit, open_ledger
 from sits_data.mask import QA, qa_from_scl
@@ -111,13 +111,13 @@ def build_cube(
 
     Raises:
         OutputExists: something else is at `out`.
+        NotACube: a cube of another schema version is at `out`.
         OutputNotWritable: no permission, or the disk is full; finished units are kept.
         UnreadableSource: a raster cannot be read; finished units are kept.
     """
     began = time.monotonic()
     _check(request)
-    if out.exists() and _plan_of(out) is None:
-        raise OutputExists(f"{out} exists and is not a cube of sits-data; choose another --out")
+    _refuse_foreign(out)
     with _open_state(out) as ledger:
         plan = _find_plan(request, out, ledger, overwrite=overwrite)
         resumed = len(ledger.done)
@@ -146,6 +146,14 @@ def _check(request: Request) -> None:
             f"the first day must not be after the last, got {request.start} to {request.end};"
             " swap --start and --end"
         )
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Whatever is at `out` and was not made here is never written to, and never deleted."""
+    with writing_to(out):
+        foreign = not out.name or (out.exists() and not is_cube(out))
+    if foreign:
+        raise OutputExists(f"{out} exists and is not a cube of sits-data; choose another --out")
 
 
 def _scene(item: pystac.Item, request: Request) -> Scene:
@@ -191,24 +199,18 @@ def _open_state(out: Path) -> Iterator[Ledger]:
     state = state_folder(out)
     with writing_to(out):
         state.mkdir(parents=True, exist_ok=True)
-        try:
-            with open_ledger(state / "ledger.jsonl") as ledger:
+        with open_ledger(state / "ledger.jsonl") as ledger:
+            try:
                 yield ledger
-        finally:
-            if not (state / "plan.json").exists():
-                shutil.rmtree(state, ignore_errors=True)
+            finally:
+                if not (state / "plan.json").exists():
+                    shutil.rmtree(state, ignore_errors=True)
 
 
 def _find_plan(request: Request, out: Path, ledger: Ledger, *, overwrite: bool) -> CubePlan:
     """The plan of the cube that is there, or a new one with an empty cube laid out for it."""
-    old = _plan_of(out)
-    if old is not None and not overwrite:
-        if old.request != request:
-            raise OutputExists(
-                f"{out} exists and is a cube of another request; choose another --out, or replace it "
-                "with --overwrite"
-            )
-        return old
+    if out.exists() and not overwrite:
+        return _frozen_plan(request, out)
     plan = plan_cube(request)
     if out.exists():
         old_cube = out.with_name(f".{out.name}.old")
@@ -221,15 +223,17 @@ def _find_plan(request: Request, out: Path, ledger: Ledger, *, overwrite: bool) 
     return plan
 
 
-def _plan_of(out: Path) -> CubePlan | None:
-    """The plan that a folder was built from, None when it is no cube of ours."""
-    plan = state_folder(out) / "plan.json"
-    if not (out / "zarr.json").is_file() or not plan.is_file():
-        return None
-    try:
-        return CubePlan.read(plan)
-    except NotACube:
-        return None
+def _frozen_plan(request: Request, out: Path) -> CubePlan:
+    """The plan of the cube that is there, which must be of this request and of this version."""
+    cube = open_raw(out, allow_incomplete=True)
+    plan_file = state_folder(out) / "plan.json"
+    plan = CubePlan.read(plan_file) if plan_file.is_file() else None
+    if plan is None or plan.request != request or plan.hash != cube.attributes["plan"]:
+        raise OutputExists(
+            f"{out} exists and is a cube of another request; choose another --out, or replace it "
+            "with --overwrite"
+        )
+    return plan
 
 
 def _default_threads(plan: CubePlan) -> int:

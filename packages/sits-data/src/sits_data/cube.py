@@ -238,6 +238,15 @@ def open_raw(path: str | Path, *, allow_incomplete: bool = False) -> RawCube:
     return RawCube(path, group, geobox, attributes)
 
 
+def is_cube(path: Path) -> bool:
+    """Whether a folder was laid out as a cube, of whatever version, finished or not."""
+    try:
+        metadata = json.loads((path / "zarr.json").read_bytes())
+        return bool(metadata["attributes"]["schema"] == SCHEMA)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
 @contextmanager
 def fast_codecs() -> Iterator[None]:
     """Decode with the `zarrs` pipeline (Rust) inside this block."""

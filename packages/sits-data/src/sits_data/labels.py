@@ -29,7 +29,7 @@ _STRIP_ROWS = 512
 
 _PALETTE = (
     "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7", "#f0e442",
-    "#332288", "#88ccee", "#117733", "#999933", "#882255", "#44aa99", "#aa4499", "#ddcc77",
+    "#332288", "#117733", "#999933", "#882255", "#ddcc77", "#aa4499", "#44aa99", "#88ccee",
 )  # fmt: skip
 """Seven colours that all readers tell apart, then eight more.
 

@@ -38,7 +38,6 @@ class Ledger:
             self.done.add(unit)
             self.bytes_written += size
 
-
     def clear(self) -> None:
         """Forget everything: another cube begins."""
         self.file.truncate(0)

@@ -52,7 +52,7 @@ def radiometry(
         assume_offset_dn: what to take when nothing says; None raises instead.
 
     Raises:
-        UnknownRadiometry: no rule applies, or the scale is not 1e-4.
+        UnknownRadiometry: no rule applies, the offset is another, or the scale is not 1e-4.
     """
     _check_scale(asset)
     if collection == "sentinel-2-c1-l2a":
@@ -64,7 +64,7 @@ def radiometry(
     if removed is False and baseline is not None:
         return Radiometry(_offset_of_baseline(baseline), "earthsearch:boa_offset_applied+baseline")
     if isinstance(offset := asset.get("raster:offset"), int | float):
-        return Radiometry(round(offset / DN_SCALE), "raster:offset")
+        return Radiometry(_check_offset(round(offset / DN_SCALE)), "raster:offset")
     if baseline is not None:
         return Radiometry(_offset_of_baseline(baseline), "baseline")
     if assume_offset_dn is not None:
@@ -90,9 +90,18 @@ def _offset_of_baseline(baseline: tuple[int, int]) -> int:
     return -DN_SHIFT if baseline >= FIRST_BASELINE_WITH_OFFSET else 0
 
 
+def _check_offset(offset_dn: int) -> int:
+    if offset_dn not in (0, -DN_SHIFT):
+        raise UnknownRadiometry(
+            f"raster:offset of a Level-2A reflectance asset must be 0 or {-DN_SHIFT * DN_SCALE}, got "
+            f"{offset_dn * DN_SCALE:g}; use a catalogue of Sentinel-2 Level-2A"
+        )
+    return offset_dn
+
+
 def _check_scale(asset: Mapping[str, object]) -> None:
     bands = asset.get("raster:bands")
-    first = bands[0] if isinstance(bands, list) and bands else {}
+    first = bands[0] if isinstance(bands, list) and bands and isinstance(bands[0], dict) else {}
     scale = asset.get("raster:scale", first.get("scale", DN_SCALE))
     if not isinstance(scale, int | float) or abs(scale - DN_SCALE) > 1e-9:
         raise UnknownRadiometry(

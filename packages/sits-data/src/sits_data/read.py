@@ -151,9 +151,11 @@ def _read_into(href: str, geobox: GeoBox, load: RasterLoadParams, out: NDArray[n
     try:
         with driver.restore_env(GDAL_OPTIONS, driver.new_load(geobox)) as context:
             driver.open(RasterSource(href), context).read(load, geobox, dst=out)
-    except (rasterio.errors.RasterioError, OSError) as error:
+    except (rasterio.errors.RasterioError, OSError, AssertionError) as error:
+        # odc-geo asserts that a raster has a CRS; one that is cut off in its header has none.
+        why = " ".join(str(error).split()) or "it has no CRS"
         raise UnreadableSource(
-            f"cannot read {href} ({' '.join(str(error).split())}); it may be missing, truncated or out"
+            f"cannot read {href} ({why}); it may be missing, truncated or out"
             " of reach: run the same command again to continue, or leave its date out"
         ) from error
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
 import pystac
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from sits_data.bands import BANDS, SCL_ASSET_KEYS, find_asset
 from sits_data.errors import CatalogError, MissingBand
@@ -92,25 +92,32 @@ def make_scene(
         raise CatalogError(f"item {item.id} has no datetime; remove it from the catalogue")
     properties = item.properties
     acquisition, version = _acquisition(item, baseline)
-    return Scene(
-        id=item.id,
-        datetime=item.datetime,
-        hrefs={band: _safe_href(asset, item) for band, asset in assets.items()},
-        crs=_crs(item, next(iter(assets.values()))),
-        offset_dn=offset_dn,
-        offset_source=offset_source,
-        acquisition=acquisition,
-        version=version,
-        platform=_lower(properties.get("platform")),
-        tile=_tile(properties),
-        baseline=baseline,
-        cloud_pct=properties.get("eo:cloud_cover"),
-        nodata_pct=properties.get("s2:nodata_pixel_percentage"),
-        sun_azimuth=properties.get("view:sun_azimuth"),
-        sun_elevation=properties.get("view:sun_elevation"),
-        view_azimuth=properties.get("view:azimuth"),
-        view_incidence=properties.get("view:incidence_angle"),
-    )
+    try:
+        return Scene(
+            id=item.id,
+            datetime=item.datetime,
+            hrefs={band: _safe_href(asset, item) for band, asset in assets.items()},
+            crs=_crs(item, next(iter(assets.values()))),
+            offset_dn=offset_dn,
+            offset_source=offset_source,
+            acquisition=acquisition,
+            version=version,
+            platform=_lower(properties.get("platform")),
+            tile=_tile(properties),
+            baseline=baseline,
+            cloud_pct=properties.get("eo:cloud_cover"),
+            nodata_pct=properties.get("s2:nodata_pixel_percentage"),
+            sun_azimuth=properties.get("view:sun_azimuth"),
+            sun_elevation=properties.get("view:sun_elevation"),
+            view_azimuth=properties.get("view:azimuth"),
+            view_incidence=properties.get("view:incidence_angle"),
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CatalogError(
+            f"item {item.id} has a property that cannot be used ({first['loc'][0]}: {first['msg']}); "
+            "remove the item or use another catalogue"
+        ) from error
 
 
 def drop_reprocessed(scenes: Iterable[Scene]) -> tuple[list[Scene], list[Dropped]]:
@@ -195,17 +202,17 @@ def _safe_href(asset: pystac.Asset, item: pystac.Item) -> str:
     A catalogue from the network may only name addresses of the network: neither files of this
     machine nor GDAL's inline datasets.
     """
-    href = asset.get_absolute_href() or asset.href
+    href = (asset.get_absolute_href() or asset.href).removeprefix("file://")
     remote_item = urlparse(item.get_self_href() or "").scheme in {"http", "https", "s3", "gs"}
     scheme = urlparse(href).scheme
-    local = scheme in {"", "file"}
+    local = scheme == ""
     known = local or scheme in {"http", "https", "s3", "gs", "az", "abfs"}
     if not known or "<" in href or href.startswith("/vsi") or (remote_item and local):
         raise CatalogError(
             f"item {item.id} names {href[:120]!r}, which is not an address that a catalogue may use;"
             " remove the item or use another catalogue"
         )
-    return href.removeprefix("file://")
+    return href
 
 
 def _lower(value: object) -> str | None:

@@ -6,15 +6,9 @@ from datetime import date
 import pystac
 import shapely
 from pystac_client import Client
-from pystac_client.stac_api_io import StacApiIO
 from shapely.geometry.base import BaseGeometry
-from urllib3 import Retry
 
-from sits_data.catalog.base import one_line_errors
-
-RETRIES = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), allowed_methods=None)
-TIMEOUT_S = (10, 60)
-"""Seconds to connect and to answer."""
+from sits_data.catalog.base import one_line_errors, web_io
 
 
 @dataclass(frozen=True)
@@ -28,8 +22,7 @@ class ApiCatalog:
     def open(cls, address: str) -> "ApiCatalog":
         """Connect to an API."""
         with one_line_errors(address):
-            io = StacApiIO(max_retries=RETRIES, timeout=TIMEOUT_S)
-            return cls(address, Client.open(address, stac_io=io))
+            return cls(address, Client.open(address, stac_io=web_io()))
 
     def search(
         self, area: BaseGeometry, *, collection: str, start: date, end: date
@@ -42,4 +35,8 @@ class ApiCatalog:
                 datetime=f"{start.isoformat()}T00:00:00Z/{end.isoformat()}T23:59:59.999Z",
                 limit=100,
             )
-            return list({item.id: item for item in found.items()}.values())
+            items = {item.id: item for item in found.items()}
+        for item in items.values():
+            # Whatever its links say, the item came from this address, and is trusted no further.
+            item.set_self_href(f"{self.address.rstrip('/')}/collections/{collection}/items/{item.id}")
+        return list(items.values())

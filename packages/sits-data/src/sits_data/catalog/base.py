@@ -8,10 +8,27 @@ from typing import Protocol
 import pystac
 import pystac.errors
 import requests
+from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+from pystac_client.warnings import DoesNotConformTo
+from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
+from urllib3 import Retry
 
 from sits_data.errors import CatalogError
+
+RETRIES = Retry(
+    total=4, connect=2, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), allowed_methods=None
+)
+TIMEOUT_S = (10, 60)
+"""Seconds to connect and to answer."""
+
+_NOT_STAC = (
+    *(pystac.errors.STACError, pystac.errors.STACTypeError, ClientTypeError, DoesNotConformTo),
+    *(ShapelyError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError),
+)
+"""What clients raise on JSON of another shape than they expect."""
 
 
 class Catalog(Protocol):
@@ -42,10 +59,15 @@ def one_line_errors(address: str) -> Iterator[None]:
             f"the catalogue {address} cannot be reached ({_short(error)}); check the address and the "
             "network, or choose another with --catalog or SITS_CATALOG"
         ) from error
-    except (pystac.errors.STACError, ValueError, KeyError, TypeError) as error:
+    except _NOT_STAC as error:
         raise CatalogError(
             f"{address} is not a STAC catalogue ({_short(error)}); give a STAC API or a catalog.json"
         ) from error
+
+
+def web_io() -> StacApiIO:
+    """How JSON is asked for over a network: bounded retries and deadlines."""
+    return StacApiIO(max_retries=RETRIES, timeout=TIMEOUT_S)
 
 
 def _short(error: BaseException) -> str:

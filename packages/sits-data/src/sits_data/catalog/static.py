@@ -1,16 +1,22 @@
 """A static catalogue: JSON files on a disk or a web server, or a GeoJSON of items."""
 
+import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
 
 import pystac
-import pystac.utils
 import shapely
+from pystac.utils import make_absolute_href
+from pystac_client.stac_api_io import StacApiIO
 from shapely.geometry.base import BaseGeometry
 
-from sits_data.catalog.base import one_line_errors
+from sits_data.catalog.base import one_line_errors, web_io
+from sits_data.errors import CatalogError
 
 THREADS = 16
 """Item files read at once; over a network each costs a round trip."""
@@ -27,50 +33,81 @@ class StaticCatalog:
     def open(cls, address: str) -> "StaticCatalog":
         """Read all items below a catalogue, a collection or a feature collection."""
         with one_line_errors(address):
-            io = pystac.StacIO.default()
-            content = io.read_json(address)
-            if content.get("type") == "FeatureCollection":
-                return cls(address, tuple(_absolute(content["features"], address)))
-            root = pystac.read_dict(content, href=address)
-            if not isinstance(root, pystac.Catalog):
-                raise ValueError(f"type is {content.get('type')!r}")
-            root.set_self_href(address)
-            return cls(address, tuple(_crawl(root)))
+            return cls(address, tuple(_Reader(web_io()).items(address)))
 
     def search(
         self, area: BaseGeometry, *, collection: str, start: date, end: date
     ) -> list[pystac.Item]:
         """See `Catalog.search`."""
         shapely.prepare(area)
-        found = {
-            item.id: item
-            for item in self.items
-            if item.collection_id in (None, collection)
-            and item.datetime is not None
-            and start <= item.datetime.astimezone(UTC).date() <= end
-            and item.geometry is not None
-            and area.intersects(shapely.geometry.shape(item.geometry))
-        }
+        with one_line_errors(self.address):
+            found = {
+                item.id: item
+                for item in self.items
+                if item.collection_id in (None, collection)
+                and item.datetime is not None
+                and start <= item.datetime.astimezone(UTC).date() <= end
+                and item.geometry is not None
+                and area.intersects(shapely.geometry.shape(item.geometry))
+            }
         return list(found.values())
 
 
-def _crawl(root: pystac.Catalog) -> Iterable[pystac.Item]:
-    hrefs = [
-        link.get_absolute_href() for catalog, _, _ in root.walk() for link in catalog.get_links("item")
-    ]
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(_read_item, (href for href in hrefs if href)))
+@dataclass(frozen=True)
+class _Reader:
+    """Reads JSON from a disk or a web server and follows its links."""
+
+    io: StacApiIO
+
+    def items(self, address: str) -> Iterable[pystac.Item]:
+        """All items at or below an address."""
+        root = self.json(address)
+        if root.get("type") == "FeatureCollection":
+            return [_item(feature, address) for feature in root["features"]]
+        if root.get("type") not in {"Catalog", "Collection"}:
+            raise ValueError(f"its type is {root.get('type')!r}")
+        with ThreadPoolExecutor(THREADS) as pool:
+            hrefs = self.item_hrefs(root, address)
+            return list(pool.map(lambda href: _item(self.json(href), href), hrefs))
+
+    def item_hrefs(self, root: dict[str, Any], address: str) -> list[str]:
+        """Addresses of the items of a catalogue and of all its children, each child asked once."""
+        todo, seen, found = [(root, address)], {address}, dict[str, None]()
+        while todo:
+            catalog, home = todo.pop()
+            found |= dict.fromkeys(_links(catalog, home, "item"))
+            for href in _links(catalog, home, "child"):
+                if href not in seen:
+                    seen.add(href)
+                    todo.append((self.json(href), href))
+        return list(found)
+
+    def json(self, href: str) -> dict[str, Any]:
+        """The JSON object at an address."""
+        text = self.io.read_text(href) if _on_web(href) else Path(href).read_text(encoding="utf-8")
+        content = json.loads(text)
+        if not isinstance(content, dict):
+            raise ValueError(f"{href} holds no JSON object")
+        return content
 
 
-def _read_item(href: str) -> pystac.Item:
-    item = pystac.Item.from_dict(pystac.StacIO.default().read_json(href), href=href)
-    item.set_self_href(href)
+def _item(content: dict[str, Any], address: str) -> pystac.Item:
+    item = pystac.Item.from_dict(content, href=address, preserve_dict=False)
+    item.set_self_href(address)
     return item
 
 
-def _absolute(features: list[dict[str, object]], address: str) -> Iterable[pystac.Item]:
-    for feature in features:
-        item = pystac.Item.from_dict(feature, preserve_dict=False)
-        for asset in item.assets.values():
-            asset.href = pystac.utils.make_absolute_href(asset.href, address)
-        yield item
+def _links(catalog: dict[str, Any], home: str, rel: str) -> list[str]:
+    """Addresses that a catalogue links to; what came from the web may not name local files."""
+    links = [link for link in catalog.get("links", []) if link["rel"] == rel]
+    hrefs = [make_absolute_href(link["href"], home).removeprefix("file://") for link in links]
+    for href in hrefs:
+        if _on_web(home) and not _on_web(href):
+            raise CatalogError(
+                f"{home} links to {href!r}, which is not on the web; use another catalogue"
+            )
+    return hrefs
+
+
+def _on_web(href: str) -> bool:
+    return urlparse(href).scheme in {"http", "https"}

@@ -3,6 +3,7 @@
 import importlib
 import logging
 import sys
+import warnings
 
 import click
 
@@ -32,13 +33,19 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the subcommand; an error of ours becomes one line on stderr and its exit code."""
-        # What libraries log about an error, our one line says.
+        # What libraries log or warn about an error, our one line says.
         logging.getLogger().addHandler(logging.NullHandler())
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                if not sys.warnoptions:
+                    warnings.simplefilter("ignore")
+                return super().invoke(ctx)
         except SitsDataError as error:
             click.echo(f"sits-data: {' '.join(str(error).split())}", err=True)
             sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("sits-data: interrupted; start the same command again to go on", err=True)
+            sys.exit(130)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -14,10 +14,17 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @click.command()
 @click.argument("out", type=OutPath)
 @click.option("--seed", default=0, show_default=True, help="Another seed is another land and sky.")
-@click.option("--size", default=288, show_default=True, help="Side of the scenes in 10 m pixels.")
-@click.option("--start", type=DAY, default="2021-03-01", show_default=True, help="First day.")
+@click.option("--size", default=336, show_default=True, help="Side of the scenes in 10 m pixels.")
 @click.option(
-    "--end", type=DAY, default="2022-10-31", show_default=True, help="Last day, 14 months on or more."
+    "--start", type=DAY, metavar="YYYY-MM-DD", default="2021-03-01", show_default=True, help="First day."
+)
+@click.option(
+    "--end",
+    type=DAY,
+    metavar="YYYY-MM-DD",
+    default="2022-10-31",
+    show_default=True,
+    help="Last day, 14 months on or more.",
 )
 @click.option("--dates", default=72, show_default=True, help="Acquisitions to keep, drawn at random.")
 @click.option("--second-zone", is_flag=True, help="Add the tile of the neighbouring UTM zone.")
@@ -52,8 +59,17 @@ def simulate(
         overwrite=overwrite,
         progress=True,
     )
-    summary = {name: value for name, value in vars(made).items() if name not in ("start", "end")}
-    summary |= {"start": made.start, "end": made.end}
+    summary = {
+        "catalog": made.catalog,
+        "area_of_interest": made.aoi,
+        "parcels": made.parcels,
+        "truth": made.truth,
+        "first_day": made.start,
+        "last_day": made.end,
+        "dates": made.n_dates,
+        "scenes": made.n_scenes,
+        "parcel_count": made.n_parcels,
+    }
     print_summary(summary, as_json=as_json)
     if not as_json:
         click.echo(

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from sits_data.cube import open_raw
-from sits_data.errors import InvalidRequest, NotACube
+from sits_data.describe import recognise
+from sits_data.errors import InvalidRequest
 from sits_data.mask import MaskPreset
 from sits_data.orders import OrderName
 from sits_data.plot.cube import plot_cube
@@ -54,7 +54,7 @@ def plot(path: str | Path, out: str | Path, look: Look | None = None) -> Path:
         OutputNotWritable: no permission, or the disk is full.
     """
     path, out, look = Path(path), Path(out), look or Look()
-    if _recognise(path) == "cube":
+    if recognise(path) == "cube":
         _refuse(path, "cube", look.given("regions", "order", "layout"))
         cube = open_raw(path, allow_incomplete=True)
         plot_cube(cube, out, mask=look.mask or "standard", dates=look.dates, dpi=look.dpi)
@@ -69,15 +69,6 @@ def plot(path: str | Path, out: str | Path, look: Look | None = None) -> Path:
             dpi=look.dpi,
         )
     return out
-
-
-def _recognise(path: Path) -> Literal["cube", "store"]:
-    if (path / "manifest.json").is_file():
-        return "store"
-    if (path / "zarr.json").is_file():
-        return "cube"
-    what = "is neither a cube nor a planar store" if path.exists() else "does not exist"
-    raise NotACube(f"{path} {what}; make one with sits-data build-cube or sits-data planarize")
 
 
 def _refuse(path: Path, what: str, given: list[str]) -> None:

@@ -72,7 +72,7 @@ def simulate_catalog(
     out: str | Path,
     *,
     seed: int = 0,
-    size_px: int = 288,
+    size_px: int = 336,
     start: date = date(2021, 3, 1),
     end: date = date(2022, 10, 31),
     dates: int = 72,

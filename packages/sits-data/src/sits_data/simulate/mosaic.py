@@ -15,8 +15,8 @@ from sits_data.simulate.settings import Settings
 
 type Ids = NDArray[np.int32]
 
-GROSS_PX = 74
-"""Mean size of a field with its share of hedges and tracks, in 10 m pixels."""
+FIELD_PX = 64
+"""Land is cut on until it is smaller than about 1.7 times this, so fields have 85 pixels on average."""
 
 MIN_PARCEL_PX = 24
 """Smaller pieces stay without a label."""
@@ -75,7 +75,7 @@ def _cut(rng: np.random.Generator, along: Field, across: Field) -> tuple[Ids, in
     n_fields = 0
     while pieces:
         pixels, depth = pieces.pop()
-        if pixels.size < GROSS_PX * rng.uniform(1.1, 2.3):
+        if pixels.size < FIELD_PX * rng.uniform(1.1, 2.3):
             unit[pixels] = n_fields
             n_fields += 1
             continue

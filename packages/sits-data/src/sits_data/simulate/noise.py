@@ -16,7 +16,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], *, scale_px: 
         scale_px: width of the smoothing kernel in pixels, 0.5 or more.
     """
     field = ndimage.gaussian_filter(rng.standard_normal(shape), scale_px, mode="wrap")
-    return ((field - field.mean()) / field.std()).astype(np.float32)
+    return np.asarray((field - field.mean()) / field.std(), dtype=np.float32)
 
 
 def fractal_noise(
@@ -34,4 +34,4 @@ def fractal_noise(
     k = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     amplitude = np.maximum(k, 1 / longest_px) ** -slope
     field = fft.irfft2(fft.rfft2(rng.standard_normal(shape)) * amplitude, s=shape)
-    return ((field - field.mean()) / field.std()).astype(np.float32)
+    return np.asarray((field - field.mean()) / field.std(), dtype=np.float32)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 
@@ -25,21 +25,21 @@ class Track:
         relative: its number.
         lag_days: days after the same satellite's pass on orbit 108.
         lag_orbits: orbits in these days.
-        start: hour, minute and second (UTC) at which a satellite begins to record, by platform.
+        start: time of the day (UTC) at which a satellite begins to record, by platform.
         view_azimuth, view_incidence: direction to the satellite in degrees.
     """
 
     relative: int
     lag_days: int
     lag_orbits: int
-    start: dict[str, tuple[int, int, int]]
+    start: dict[str, time]
     view_azimuth: float
     view_incidence: float
 
 
 TRACKS = (
-    Track(108, 0, 0, {"S2A": (10, 30, 21), "S2B": (10, 25, 59)}, 105.3, 8.9),
-    Track(8, 3, 43, {"S2A": (10, 40, 31), "S2B": (10, 36, 29)}, 287.6, 5.4),
+    Track(108, 0, 0, {"S2A": time(10, 30, 21), "S2B": time(10, 25, 59)}, 105.3, 8.9),
+    Track(8, 3, 43, {"S2A": time(10, 40, 31), "S2B": time(10, 36, 29)}, 287.6, 5.4),
 )
 
 PARTIAL_ORBIT = 8
@@ -90,10 +90,9 @@ def _pass_on(settings: Settings, day: date) -> Pass | None:
         platform = "S2A" if since % CYCLE_DAYS == 0 else "S2B"
         cycles = since // CYCLE_DAYS
         orbit = (24558 if platform == "S2A" else 15721) + 143 * cycles + track.lag_orbits
-        start = datetime(*day.timetuple()[:3], *track.start[platform], tzinfo=UTC)
-        sensed = start + timedelta(
-            milliseconds=int(settings.rng("sensed", day.toordinal()).integers(2e5, 4e5))
-        )
+        start = datetime.combine(day, track.start[platform], tzinfo=UTC)
+        delay_ms = settings.rng("sensed", day.toordinal()).integers(200_000, 400_000)
+        sensed = start + timedelta(milliseconds=int(delay_ms))
         azimuth, elevation = sun_position(sensed)
         return Pass(day, platform, track, orbit, start, sensed, azimuth, elevation)
     return None

@@ -28,7 +28,7 @@ class LandUse:
 
     def season_on(self, day: date) -> NDArray[np.intp]:
         """(unit,) which season's class stands on the land that day."""
-        return (self.switch <= day.toordinal()).sum(axis=1)
+        return np.asarray((self.switch <= day.toordinal()).sum(axis=1))
 
 
 def assign(settings: Settings, mosaic: Mosaic) -> LandUse:

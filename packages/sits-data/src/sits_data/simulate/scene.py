@@ -1,6 +1,7 @@
 """One pass rendered: what the sensor sees in each tile, and the numbers that a product stores."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ def view(settings: Settings, rendered: Rendered, flown: Pass, *, home: Tile, til
     """What the sensor sees in a tile; in another zone's tile the nearest land, in its own pixels."""
     at_10, inside_10 = _nearest(home.grid, tile.grid, 10)
     at_20, inside_20 = _nearest(home.grid, tile.grid, SCL_NATIVE_M)
-    looks = rendered.looks[:, *at_10]
+    looks = rendered.looks[:, at_10[0], at_10[1]]
     seen_10 = rendered.sky.seen[at_10] & inside_10
     scl = np.where(inside_20, rendered.scl[at_20], SCL.NO_DATA).astype(np.uint8)
     seen = {10: seen_10, 20: (halve(seen_10) == 1) & (scl != SCL.NO_DATA)}
@@ -88,6 +89,7 @@ def numbers(rng: np.random.Generator, seen_as: View, band: str, product: Product
     return np.where(seen_as.seen[BANDS[band].native_m], np.clip(dn, 1, 65535), 0).astype(np.uint16)
 
 
+@lru_cache(maxsize=4)
 def _nearest(
     home: Grid, other: Grid, step: int
 ) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.bool_]]:

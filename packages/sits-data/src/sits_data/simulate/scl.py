@@ -35,7 +35,7 @@ def classify(rng: np.random.Generator, sky: Sky, seen_as: Field) -> Classes:
     cast = np.where(doubt < -0.8, ndimage.maximum_filter(shadow, 3), shadow)
     scl[cast > 0.35 + 0.12 * doubt] = SCL.CLOUD_SHADOW
     scl[(cast > 0.5) & (mood > 1.6)] = SCL.DARK_AREA
-    scl[(cirrus > 0.05 + 0.02 * mood)] = SCL.CIRRUS
+    scl[(cirrus > 0) & (cirrus > 0.05 + 0.02 * mood)] = SCL.CIRRUS
     thin, medium, thick = (grown > limit + 0.1 * doubt for limit in (0.22, 0.38, 0.72))
     scl[thin] = SCL.UNCLASSIFIED
     scl[medium] = SCL.CLOUD_MEDIUM
@@ -49,7 +49,8 @@ def classify(rng: np.random.Generator, sky: Sky, seen_as: Field) -> Classes:
 def halve(field: NDArray[np.float32] | NDArray[np.bool_]) -> Field:
     """Means of 2 x 2 pixels over the last two axes: from 10 m to 20 m."""
     *lead, height, width = field.shape
-    return field.reshape(*lead, height // 2, 2, width // 2, 2).mean(axis=(-3, -1), dtype=np.float32)
+    blocks = field.reshape(*lead, height // 2, 2, width // 2, 2)
+    return np.asarray(blocks.mean(axis=(-3, -1), dtype=np.float32))
 
 
 def _ground(rng: np.random.Generator, seen_as: Field) -> Classes:

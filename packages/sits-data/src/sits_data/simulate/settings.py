@@ -42,7 +42,7 @@ class Settings:
         if self.size_px % 6 or not 96 <= self.size_px <= 1200:
             raise InvalidRequest(
                 f"the size must be a multiple of 6 pixels (60 m) from 96 to 1200, got {self.size_px}; "
-                "288 is the default"
+                "336 is the default"
             )
         if self.start < EARLIEST or self.end > LATEST:
             raise InvalidRequest(

@@ -65,14 +65,20 @@ class Sky:
     @property
     def clear(self) -> NDArray[np.bool_]:
         """(y, x) True where the land is seen as it is."""
-        return self.seen & (self.cloud == 0) & (self.shadow == 0) & (self.cirrus == 0)
+        return np.asarray(self.seen & (self.cloud == 0) & (self.shadow == 0) & (self.cirrus == 0))
 
     def over(self, land: Field) -> Field:
         """(band, y, x) reflectance of the land as it looks through this sky."""
         assert land.shape[0] == len(DEFAULT_BANDS)
         lit = land * (1 - SHADOW_DEPTH * self.shadow)
         veiled = lit + (CIRRUS[:, None, None] - lit) * self.cirrus
-        return np.asarray(veiled + (CLOUD[:, None, None] - veiled) * self.cloud, dtype=np.float32)
+        return np.asarray(veiled + (self._cloud_tops() - veiled) * self.cloud, dtype=np.float32)
+
+    def _cloud_tops(self) -> Field:
+        """(band, y, x) reflectance of the clouds alone: the thicker, the brighter."""
+        depth = -np.log1p(-np.minimum(self.cloud, 0.9999))
+        brightness = 0.65 + 0.45 * (1 - np.exp(-0.25 * depth))
+        return np.asarray(CLOUD[:, None, None] * brightness, dtype=np.float32)
 
 
 def forecast(settings: Settings, flown: list[Pass]) -> list[Weather]:
@@ -121,7 +127,7 @@ def _clouds(rng: np.random.Generator, shape: tuple[int, int], cover: float) -> F
         return np.zeros(shape, dtype=np.float32)
     density = fractal_noise(rng, shape, slope=1.7, longest_px=60)
     excess = density - np.quantile(density, 1 - cover) + (1.5 if cover == 1 else 0)
-    return _without_faint(1 - np.exp(-3 * np.clip(excess, 0, None)))
+    return _without_faint(1 - np.exp(-2.2 * np.clip(excess, 0, None)))
 
 
 def _swath(rng: np.random.Generator, side: int) -> NDArray[np.bool_]:

@@ -43,7 +43,7 @@ def soil_pattern(settings: Settings, mosaic: Mosaic) -> Field:
 
 
 def season_patterns(settings: Settings, mosaic: Mosaic, land_use: LandUse) -> Field:
-    """(season, y, x) the pattern of each season's class, between -2.5 and 2.5."""
+    """(season, y, x) the pattern of each season's class; the dark bands stay above zero up to 3.3."""
     rng = settings.rng("texture")
     rows = _rows(rng, mosaic)
     patterns: dict[Texture, Field] = {
@@ -70,7 +70,8 @@ def _rows(rng: np.random.Generator, mosaic: Mosaic) -> Field:
     across = np.where(rng.random(units)[mosaic.unit] < 0.5, mosaic.along, mosaic.across)
     phase = rng.random(units)[mosaic.unit]
     waves = np.cos(2 * np.pi * (across / ROW_SPACING_PX + phase))
-    return (1.2 * waves + rng.normal(0, 0.25, waves.shape)).clip(-1.9, 1.9).astype(np.float32)
+    ragged = 1.1 * waves + rng.normal(0, 0.2, waves.shape)
+    return np.asarray(ragged.clip(-1.5, 1.5), dtype=np.float32)
 
 
 def _trees(rng: np.random.Generator, mosaic: Mosaic) -> Field:
@@ -93,4 +94,4 @@ def _centred(pattern: Field, mosaic: Mosaic) -> Field:
     sums = np.bincount(ids, pattern.ravel())
     means = sums / np.maximum(np.bincount(ids), 1)
     means[0] = 0
-    return (pattern - means[mosaic.parcel]).astype(np.float32)
+    return np.asarray(pattern - means[mosaic.parcel], dtype=np.float32)
