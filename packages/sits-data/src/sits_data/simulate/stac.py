@@ -23,14 +23,10 @@ COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 EXTENSIONS = [
     f"https://stac-extensions.github.io/{name}/schema.json"
     for name in (
-        "eo/v1.1.0",
-        "grid/v1.1.0",
-        "mgrs/v1.0.0",
-        "projection/v2.0.0",
-        "raster/v1.1.0",
+        "eo/v1.1.0", "grid/v1.1.0", "mgrs/v1.0.0", "projection/v2.0.0", "raster/v1.1.0", "sat/v1.0.0",
         "view/v1.0.0",
     )
-]
+]  # fmt: skip
 PERCENTAGES = {
     "s2:nodata_pixel_percentage": SCL.NO_DATA,
     "s2:saturated_defective_pixel_percentage": SCL.SATURATED_OR_DEFECTIVE,

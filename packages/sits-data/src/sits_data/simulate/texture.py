@@ -43,7 +43,7 @@ def soil_pattern(settings: Settings, mosaic: Mosaic) -> Field:
 
 
 def season_patterns(settings: Settings, mosaic: Mosaic, land_use: LandUse) -> Field:
-    """(season, y, x) the pattern of each season's class; the dark bands stay above zero up to 3.3."""
+    """(season, y, x) the pattern of each season's class, between -3 and 3."""
     rng = settings.rng("texture")
     rows = _rows(rng, mosaic)
     patterns: dict[Texture, Field] = {
