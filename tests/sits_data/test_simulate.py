@@ -485,13 +485,13 @@ def test_existing_folder_is_kept_unless_it_is_a_catalogue_and_may_go(tmp_path: P
     precious.mkdir()
     (precious / "chapter.txt").write_text("years of work")
     for overwrite in (False, True):
-        with pytest.raises(OutputExists, match="is not a simulated catalogue; choose another folder"):
+        with pytest.raises(OutputExists, match="is not a simulated catalogue; choose another place"):
             simulate_catalog(precious, overwrite=overwrite)
     assert (precious / "chapter.txt").read_text() == "years of work"
 
     farm = tmp_path / "farm"
     simulate_catalog(farm, size_px=96, dates=16)
-    with pytest.raises(OutputExists, match="use --overwrite to replace it"):
+    with pytest.raises(OutputExists, match="replace it with --overwrite"):
         simulate_catalog(farm, size_px=96, dates=16)
     again = simulate_catalog(farm, seed=1, size_px=96, dates=16, overwrite=True)
     assert json.loads((farm / "simulation.json").read_text())["seed"] == 1

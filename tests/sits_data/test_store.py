@@ -308,13 +308,13 @@ def test_overwrite_replaces_a_store_and_nothing_else(site, tmp_path):
     folder, _ = site
     out, recipe = tmp_path / "s", _recipe(folder)
     planarize(folder / "field.zarr", out, recipe=recipe)
-    with pytest.raises(OutputExists, match="exists; give --overwrite"):
+    with pytest.raises(OutputExists, match="exists; replace it with --overwrite"):
         planarize(folder / "field.zarr", out, recipe=recipe)
     planarize(folder / "field.zarr", out, recipe=_recipe(folder, orders=()), overwrite=True)
     assert open_store(out).manifest.orders == ()
     assert [file.name for file in tmp_path.iterdir()] == ["s"]
     (tmp_path / "photos").mkdir()
-    with pytest.raises(OutputExists, match="is not a planar store, so it is not replaced"):
+    with pytest.raises(OutputExists, match="is not a planar store; choose another place"):
         planarize(folder / "field.zarr", tmp_path / "photos", recipe=recipe, overwrite=True)
 
 
@@ -439,7 +439,7 @@ def test_command_line_writes_a_store_and_prints_a_summary(site, tmp_path, monkey
     again = CliRunner().invoke(main, arguments)
     assert again.exit_code == 1
     assert again.stderr == (
-        "sits-data: field.planar exists; give --overwrite to replace it, or another --out\n"
+        "sits-data: field.planar exists; replace it with --overwrite, or choose another place\n"
     )
 
 

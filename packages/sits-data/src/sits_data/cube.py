@@ -219,7 +219,7 @@ def open_raw(path: str | Path, *, allow_incomplete: bool = False) -> RawCube:
         raise NotACube(f"{path} is not a cube; build one with sits-data build-cube --out {path}")
     try:
         group = zarr.open_group(path, mode="r")
-    except (ValueError, KeyError, zarr.errors.BaseZarrError) as error:
+    except (ValueError, TypeError, KeyError, zarr.errors.BaseZarrError) as error:
         raise NotACube(f"{path} is not a readable Zarr group ({error}); build it again") from error
     attributes: dict[str, Any] = dict(group.attrs)
     if attributes.get("schema") != SCHEMA:
@@ -233,8 +233,11 @@ def open_raw(path: str | Path, *, allow_incomplete: bool = False) -> RawCube:
         raise IncompleteCube(
             f"{path} is unfinished; run the same build-cube command again to complete it"
         )
-    transform = Affine(*attributes["spatial:transform"][:6])
-    geobox = GeoBox(tuple(attributes["spatial:shape"]), transform, attributes["proj:code"])
+    try:
+        transform = Affine(*attributes["spatial:transform"][:6])
+        geobox = GeoBox(tuple(attributes["spatial:shape"]), transform, attributes["proj:code"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise NotACube(f"{path} does not tell its grid ({error}); build it again") from error
     return RawCube(path, group, geobox, attributes)
 
 

@@ -1,11 +1,13 @@
-"""Writing without surprises: whole files or none, and one line when the system says no."""
+"""Writing without surprises: whole or not at all, and one line when the system says no."""
 
 import os
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sits_data.errors import OutputNotWritable, SitsDataError
+from sits_data.errors import OutputExists, OutputNotWritable, SitsDataError
 
 
 @contextmanager
@@ -16,14 +18,12 @@ def writing_to(path: Path) -> Iterator[None]:
     except SitsDataError:
         raise
     except PermissionError as error:
-        raise OutputNotWritable(
-            f"no permission to write {path}; choose another place with --out"
-        ) from error
+        raise OutputNotWritable(f"no permission to write {path}; choose another place") from error
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise OutputNotWritable(
-            f"cannot write {path} ({reason}); make room or choose another place with --out, then run "
-            "the same command again: what is finished is kept"
+            f"cannot write {path} ({reason}); make room or choose another place, then run the same "
+            "command again"
         ) from error
 
 
@@ -35,4 +35,55 @@ def write_atomically(target: Path, data: bytes) -> None:
         partial.replace(target)
     except OSError:
         partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def new_folder(
+    out: Path, *, what: str, is_one: Callable[[Path], bool], overwrite: bool
+) -> Iterator[Path]:
+    """A scratch folder beside `out` that takes its name when the block ends well, else is removed.
+
+    Args:
+        out: the folder to make.
+        what: what it will be, such as `a planar store`.
+        is_one: tells whether a folder is one; only these are ever replaced.
+        overwrite: replace the one that is there.
+
+    Raises:
+        OutputExists: `out` exists and may not be replaced.
+        OutputNotWritable: no permission, or the disk is full.
+    """
+    with writing_to(out):
+        _check_free(out, what, is_one, overwrite=overwrite)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+        try:
+            folder = scratch / out.name
+            folder.mkdir()
+            yield folder
+            _check_free(out, what, is_one, overwrite=overwrite)
+            _replace(folder, out, scratch / "replaced")
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _check_free(out: Path, what: str, is_one: Callable[[Path], bool], *, overwrite: bool) -> None:
+    if not os.path.lexists(out):
+        return
+    if out.is_symlink() or not is_one(out):
+        raise OutputExists(f"{out} exists and is not {what}; choose another place")
+    if not overwrite:
+        raise OutputExists(f"{out} exists; replace it with --overwrite, or choose another place")
+
+
+def _replace(folder: Path, out: Path, old: Path) -> None:
+    if not out.exists():
+        folder.rename(out)
+        return
+    out.rename(old)
+    try:
+        folder.rename(out)
+    except OSError:
+        old.rename(out)
         raise

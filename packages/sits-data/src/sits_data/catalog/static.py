@@ -1,6 +1,7 @@
 """A static catalogue: JSON files on a disk or a web server, or a GeoJSON of items."""
 
 import json
+import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -94,19 +95,28 @@ class _Reader:
 def _item(content: dict[str, Any], address: str) -> pystac.Item:
     item = pystac.Item.from_dict(content, href=address, preserve_dict=False)
     item.set_self_href(address)
+    for asset in item.assets.values():
+        asset.href = _absolute(asset.href, address)
     return item
 
 
 def _links(catalog: dict[str, Any], home: str, rel: str) -> list[str]:
     """Addresses that a catalogue links to; what came from the web may not name local files."""
     links = [link for link in catalog.get("links", []) if link["rel"] == rel]
-    hrefs = [make_absolute_href(link["href"], home).removeprefix("file://") for link in links]
+    hrefs = [_absolute(link["href"], home) for link in links]
     for href in hrefs:
         if _on_web(home) and not _on_web(href):
             raise CatalogError(
                 f"{home} links to {href!r}, which is not on the web; use another catalogue"
             )
     return hrefs
+
+
+def _absolute(href: str, home: str) -> str:
+    """An address as the file at `home` means it; # and ? are plain characters in local names."""
+    if _on_web(home) or urlparse(href).scheme:
+        return make_absolute_href(href, home).removeprefix("file://")
+    return os.path.normpath(Path(home).parent / href)
 
 
 def _on_web(href: str) -> bool:

@@ -1,6 +1,7 @@
 """Assemble a simulated catalogue: render every pass, write its scenes, and the truth beside them."""
 
 import io
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -16,10 +17,10 @@ from shapely.geometry import mapping
 from tqdm import tqdm
 
 from sits_data.bands import DEFAULT_BANDS
+from sits_data.output import new_folder
 from sits_data.simulate.cog import encode_cog
 from sits_data.simulate.landscape import Landscape, make_landscape
 from sits_data.simulate.orbits import Pass, passes
-from sits_data.simulate.output import GENERATOR, MARKER, new_folder
 from sits_data.simulate.place import Tile, aoi_polygon, home_tile, neighbour_tile
 from sits_data.simulate.products import Product, products
 from sits_data.simulate.readme import readme
@@ -28,6 +29,9 @@ from sits_data.simulate.settings import Settings
 from sits_data.simulate.sky import Weather, forecast
 from sits_data.simulate.stac import Json, item_id, make_catalog, make_collection, make_item
 from sits_data.simulate.truth import describe_day, reflectance_tif, write_clear, write_json, write_land
+
+MARKER = "simulation.json"
+GENERATOR = "sits_data.simulate"
 
 EPOCH = "2020-01-01T00:00:00Z"
 """The time that GeoPackages carry, so that equal settings give equal bytes."""
@@ -111,7 +115,8 @@ def simulate_catalog(
     )
     made = products(settings, flown, clearest)
     out = Path(out)
-    with new_folder(out, overwrite=overwrite) as folder:
+    what = "a simulated catalogue"
+    with new_folder(out, what=what, is_one=is_simulated, overwrite=overwrite) as folder:
         landscape = make_landscape(settings, home.grid)
         writer = _Writer(folder, settings, landscape, tiles)
         days = writer.write_days(flown, weather, made, progress=progress)
@@ -133,6 +138,15 @@ def simulate_catalog(
         n_dates=len(days),
         n_parcels=len(landscape.mosaic.parcels),
     )
+
+
+def is_simulated(folder: Path) -> bool:
+    """Whether a folder is a simulated catalogue."""
+    try:
+        content = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("generator") == GENERATOR
 
 
 @dataclass(frozen=True)

@@ -256,6 +256,15 @@ def read_manifest_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def is_store(path: Path) -> bool:
+    """Whether a folder is a planar store, of whatever version."""
+    try:
+        read_manifest_json(path)
+    except NotAStore:
+        return False
+    return True
+
+
 def _check_whole(store: PlanarStore) -> None:
     manifest = store.manifest
     sizes = {

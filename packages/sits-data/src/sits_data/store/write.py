@@ -26,10 +26,10 @@ from sits_data.manifest import (
 )
 from sits_data.mask import MaskPreset, unclear_bits
 from sits_data.orders import ORDERS, OrderName, order
+from sits_data.output import new_folder
 from sits_data.regions import RESERVED, RegionSet, chips, read_parcels
-from sits_data.store.folder import new_store_folder
 from sits_data.store.pixels import blocks_of, write_pixels
-from sits_data.store.read import DATES, MANIFEST, REGIONS, sha256_of
+from sits_data.store.read import DATES, MANIFEST, REGIONS, is_store, sha256_of
 from sits_data.store.shards import Shards, write_npy
 
 
@@ -111,7 +111,8 @@ def planarize(
     mask = _check(recipe)
     with fast_codecs():
         raw = open_raw(cube)
-        with new_store_folder(out, overwrite=overwrite) as folder:
+        what = "a planar store"
+        with new_folder(out, what=what, is_one=is_store, overwrite=overwrite) as folder:
             regions = _find_regions(raw, recipe)
             labels = _find_labels(raw, regions, recipe)
             row_bytes = len(raw.dates) * len(raw.bands) * 2
