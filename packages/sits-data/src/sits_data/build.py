@@ -211,6 +211,8 @@ def _find_plan(request: Request, out: Path, ledger: Ledger, *, overwrite: bool) 
     """The plan of the cube that is there, or a new one with an empty cube laid out for it."""
     if out.exists() and not overwrite:
         return _frozen_plan(request, out)
+    if out.is_symlink():
+        raise OutputExists(f"{out} is a link; replace what it points to with --out {out.resolve()}")
     plan = plan_cube(request)
     if out.exists():
         old_cube = out.with_name(f".{out.name}.old")

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import geopandas as gpd
@@ -48,7 +47,7 @@ class Grid(BaseModel, frozen=True):
         height, width = self.top - self.bottom, self.right - self.left
         return height // self.resolution_m, width // self.resolution_m
 
-    @cached_property
+    @property
     def geobox(self) -> GeoBox:
         """The same grid as odc-geo knows it."""
         return self.window_geobox(Window(0, 0, *self.shape))
