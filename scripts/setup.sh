@@ -38,6 +38,6 @@ fi
 echo "setup: installing the packages and their tools (2 to 5 minutes the first time)" >&2
 pip="$venv/bin/python -m pip --disable-pip-version-check"
 $pip install --quiet --constraint constraints.txt --upgrade pip
-$pip install --quiet --constraint constraints.txt --group dev \
+$pip install --progress-bar on --constraint constraints.txt --group dev \
     --editable packages/sits-data --editable packages/sits-models
 echo "setup: done" >&2
