@@ -4,10 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 from installed import Run, forked, run_in
 from stac_server import StacServer, serve_pages
 from tiny_catalogue import daily, write_aoi, write_catalogue
+
+hypothesis.settings.register_profile("shared-cores", deadline=None)
+hypothesis.settings.load_profile("shared-cores")
 
 REAL = Path(__file__).resolve().parents[1] / "../shared/catalogues"
 

@@ -236,7 +236,7 @@ def test_plot_refuses(cube, tmp_path):
     with pytest.raises(InvalidRequest, match="--region does not apply"):
         plot(cube, tmp_path / "a.png", Look(regions=(1,)))
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputNotWritable, match="--out"):
+    with pytest.raises(OutputNotWritable, match="choose another place"):
         plot(cube, tmp_path / "file/a.png", FAST)
 
 

@@ -63,6 +63,7 @@ def test_missing_asset_is_named(missing: str) -> None:
 TWINS = (  # the same observation, two processings
     ("same second", {}, {}, 1),
     ("a millisecond apart", {}, {"when": "2020-01-15T10:50:00.001Z"}, 1),
+    ("three seconds apart", {}, {"when": "2020-01-15T10:50:03Z"}, 1),
     ("another tile", {}, {"properties": {"grid:code": "MGRS-31UFR"}}, 2),
     ("another satellite", {}, {"properties": {"platform": "sentinel-2b"}}, 2),
     ("next orbit", {}, {"when": "2020-01-15T12:30:00Z"}, 2),
