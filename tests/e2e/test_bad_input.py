@@ -108,7 +108,7 @@ REQUESTS: dict[str, tuple[tuple[str, ...], str]] = {
     "area elsewhere": (("--aoi", "10,40,10.01,40.01"), "no scenes found"),
     "too cloudy": (("--max-cloud", "5"), "raise --max-cloud"),
     "other collection": (("--collection", "landsat"), "no scenes found"),
-    "CRS in degrees": (("--crs", "EPSG:4326"), "must be in metres"),
+    "CRS in degrees": (("--crs", "EPSG:4326"), "must be a UTM zone"),
     "no CRS": (("--crs", "banana"), "is not a CRS"),
 }  # fmt: skip
 

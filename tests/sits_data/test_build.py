@@ -285,3 +285,27 @@ def test_empty_block_is_written_too(tmp_path: Path) -> None:
     }
     out = build(tmp_path, [Product(values=nothing)]).path
     assert (zarr.open_group(out, mode="r")["qa"][:] == 1).all()
+
+
+def test_lost_chunk_is_built_again(tmp_path: Path) -> None:
+    before = build(tmp_path, daily(3))
+    whole = chunks(before.path)
+    (before.path / "qa/c/1/0/0").unlink()
+    again = build_cube(before.plan.request, before.path)
+    assert (again.units, again.resumed) == (3, 2)
+    assert chunks(again.path) == whole
+
+
+def test_overwrite_goes_on_with_an_interrupted_run_of_the_same_request(tmp_path: Path) -> None:
+    products = daily(3)
+    catalog = write_catalogue(tmp_path / "catalogue", products)
+    raster = next((tmp_path / "catalogue").rglob(f"{products[2].id}/B11.tif"))
+    good = raster.read_bytes()
+    raster.write_bytes(good[:100])
+    with pytest.raises(UnreadableSource):
+        build_cube(request(catalog), tmp_path / "c.zarr", threads=1)
+    raster.write_bytes(good)
+    again = build_cube(request(catalog), tmp_path / "c.zarr", overwrite=True)
+    assert (again.units, again.resumed) == (3, 2)
+    anew = build_cube(request(catalog), tmp_path / "c.zarr", overwrite=True)
+    assert (anew.units, anew.resumed) == (3, 0)

@@ -24,6 +24,12 @@ def test_bounds_on_the_lattice_stay() -> None:
     assert (grid.left, grid.bottom, grid.right, grid.top) == (600000, 5639820, 600120, 5640000)
 
 
+def test_edges_that_bend_are_inside() -> None:
+    """A parallel sags towards the central meridian, 120 m on a degree here."""
+    grid = cube_grid(area(2.5, 50.0, 3.5, 51.0), 60)
+    assert grid.bottom == 5538600  # the corners lie at 5538750
+
+
 def test_noise_of_reprojection_adds_no_pixels() -> None:
     noise = 5e-4
     edges = (600000 - noise, 5639820 - noise, 600120 + noise, 5640000 + noise)

@@ -21,8 +21,8 @@ from zarr.codecs import BloscCodec
 import sits_data.store.write as write_module
 from sits_data.cli import main
 from sits_data.errors import (
+    DamagedCube,
     DamagedStore,
-    IncompleteCube,
     InvalidAOI,
     InvalidLabels,
     InvalidRequest,
@@ -277,7 +277,7 @@ def test_a_damaged_chunk_of_the_cube_is_one_line_and_leaves_nothing(site, tmp_pa
     folder, _ = site
     shutil.copytree(folder / "field.zarr", tmp_path / "bad.zarr")
     (tmp_path / "bad.zarr/reflectance/c/2/0/0/0").write_bytes(b"not a chunk")
-    with pytest.raises(IncompleteCube, match="a chunk of reflectance cannot be decoded"):
+    with pytest.raises(DamagedCube, match="a chunk of reflectance cannot be read"):
         planarize(tmp_path / "bad.zarr", tmp_path / "s", recipe=_recipe(folder))
     assert [file.name for file in tmp_path.iterdir()] == ["bad.zarr"]
 
@@ -322,6 +322,7 @@ def test_overwrite_replaces_a_store_and_nothing_else(site, tmp_path):
     ("change", "error", "message"),
     [
         ({"orders": ("zigzag",)}, InvalidRequest, "unknown order zigzag; use some of raster"),
+        ({"orders": ("snake", "snake")}, InvalidRequest, "an order is asked for twice"),
         ({"mask": "lax"}, InvalidRequest, "unknown mask preset lax; use one of standard"),
         ({"shard_mb": 0}, InvalidRequest, "at least 1 MB, got 0"),
         ({"regions": Chips(size_px=32)}, InvalidRequest, "labels from a column need regions"),
@@ -350,6 +351,10 @@ def broken(site, tmp_path):
 def _edit(store, **changes):
     manifest = json.loads((store / "manifest.json").read_text())
     (store / "manifest.json").write_text(json.dumps(manifest | changes))
+
+
+def _scramble(order):
+    np.save(order, np.load(order) + 100_000)
 
 
 def test_verify_finds_one_changed_byte(broken):
@@ -383,7 +388,9 @@ def test_manifest_holds_the_sha256_of_every_other_file(broken):
         (lambda s: (s / "yx-00000.npy").unlink(), DamagedStore, "yx-00000.npy is missing; make it"),
         (lambda s: (s / "dates.npy").write_text("x"), DamagedStore, "dates.npy is not a whole .npy"),
         (lambda s: (s / "regions.parquet").write_text("x"), DamagedStore, "is not Parquet"),
-        (lambda s: _edit(s, shard_rows=[7]), DamagedStore, "rows, the manifest says 7"),
+        (lambda s: _edit(s, shard_rows=[7]), DamagedStore, "names rows that no shard has"),
+        (lambda s: np.save(s / "yx-00000.npy", np.zeros((3, 2))), DamagedStore, "holds float64 .3, 2."),
+        (lambda s: _scramble(s / "orders/hilbert-00000.npy"), DamagedStore, "of region 0 leaves it"),
         (
             lambda s: (s / "pixels-00000.npy").write_bytes((s / "pixels-00000.npy").read_bytes()[:999]),
             DamagedStore,
@@ -399,7 +406,7 @@ def test_manifest_holds_the_sha256_of_every_other_file(broken):
 def test_stores_that_are_broken(broken, damage, error, message):
     damage(broken)
     with pytest.raises(error, match=message):
-        open_store(broken).region(0)
+        open_store(broken).planar_image(0)
 
 
 def test_a_link_out_of_the_store_is_not_followed(broken):

@@ -7,6 +7,7 @@ bounded by the window, whatever the size of the cube.
 
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -21,8 +22,22 @@ import pystac
 from tqdm import tqdm
 
 from sits_data.catalog import open_catalog
-from sits_data.cube import NOT_READ, UnitWriter, create_cube, is_cube, mark_complete, open_raw
-from sits_data.errors import EmptySearch, InvalidRequest, OutputExists, UnknownRadiometry
+from sits_data.cube import (
+    NOT_READ,
+    UnitWriter,
+    create_cube,
+    is_cube,
+    mark_complete,
+    open_raw,
+    unit_is_there,
+)
+from sits_data.errors import (
+    EmptySearch,
+    InvalidRequest,
+    NotACube,
+    OutputExists,
+    UnknownRadiometry,
+)
 from sits_data.grid import BLOCK_PX, Window
 from sits_data.ledger import Ledger, Unit, open_ledger
 from sits_data.mask import QA, qa_from_scl
@@ -106,7 +121,7 @@ def build_cube(
         request: what to build.
         out: the Zarr folder; plan and ledger lie beside it in `OUT.state/`.
         threads: reading threads; by default the cores, or 16 for a catalogue on the network.
-        overwrite: replace a cube that is there.
+        overwrite: replace a cube that is there; an interrupted one of this request is continued.
         progress: show a bar on stderr.
 
     Raises:
@@ -120,6 +135,7 @@ def build_cube(
     _refuse_foreign(out)
     with _open_state(out) as ledger:
         plan = _find_plan(request, out, ledger, overwrite=overwrite)
+        ledger.done = {unit for unit in ledger.done if unit_is_there(out, *unit)}
         resumed = len(ledger.done)
         tasks = list(_pending(plan, ledger))
         if tasks:
@@ -209,20 +225,29 @@ def _open_state(out: Path) -> Iterator[Ledger]:
 
 def _find_plan(request: Request, out: Path, ledger: Ledger, *, overwrite: bool) -> CubePlan:
     """The plan of the cube that is there, or a new one with an empty cube laid out for it."""
-    if out.exists() and not overwrite:
+    if out.exists() and (not overwrite or _is_unfinished(request, out)):
         return _frozen_plan(request, out)
     if out.is_symlink():
         raise OutputExists(f"{out} is a link; replace what it points to with --out {out.resolve()}")
     plan = plan_cube(request)
     if out.exists():
-        old_cube = out.with_name(f".{out.name}.old")
-        shutil.rmtree(old_cube, ignore_errors=True)
-        out.rename(old_cube)
-        shutil.rmtree(old_cube)
+        old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=out.parent))
+        out.rename(old / out.name)
+        shutil.rmtree(old)
     ledger.clear()
     plan.write(state_folder(out) / "plan.json")
     create_cube(out, plan)
     return plan
+
+
+def _is_unfinished(request: Request, out: Path) -> bool:
+    """Whether an interrupted run of the same request left a cube, which `--overwrite` continues too."""
+    plan = state_folder(out) / "plan.json"
+    try:
+        unfinished = open_raw(out, allow_incomplete=True).attributes["status"] != "complete"
+        return unfinished and plan.is_file() and CubePlan.read(plan).request == request
+    except NotACube:
+        return False
 
 
 def _frozen_plan(request: Request, out: Path) -> CubePlan:
@@ -230,7 +255,12 @@ def _frozen_plan(request: Request, out: Path) -> CubePlan:
     cube = open_raw(out, allow_incomplete=True)
     plan_file = state_folder(out) / "plan.json"
     plan = CubePlan.read(plan_file) if plan_file.is_file() else None
-    if plan is None or plan.request != request or plan.hash != cube.attributes["plan"]:
+    if plan is None:
+        raise OutputExists(
+            f"{out} exists without its plan ({plan_file}), so it cannot be continued; bring the plan "
+            "back, choose another --out, or replace it with --overwrite"
+        )
+    if plan.request != request or plan.hash != cube.attributes["plan"]:
         raise OutputExists(
             f"{out} exists and is a cube of another request; choose another --out, or replace it "
             "with --overwrite"

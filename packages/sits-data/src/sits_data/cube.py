@@ -29,16 +29,19 @@ from zarr.codecs import BloscCodec
 from zarr.errors import ZarrUserWarning
 
 from sits_data.bands import DN_OFFSET, DN_SCALE
-from sits_data.errors import IncompleteCube, NotACube
+from sits_data.errors import DamagedCube, IncompleteCube, NotACube
 from sits_data.grid import BLOCK_PX
-from sits_data.mask import MaskPreset, clear_pixels
+from sits_data.mask import QA, MaskPreset, clear_pixels
 from sits_data.output import write_atomically, writing_to
 from sits_data.plan import CubePlan
 
 SCHEMA = "sits-cube"
 SCHEMA_VERSION = 1
-NOT_READ = 128
+NOT_READ = int(QA.NOT_READ)
 COMPRESSION_LEVEL = 3
+
+
+Index = int | slice | tuple[int | slice, ...]
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,19 @@ class RawCube:
         assert isinstance(array, zarr.Array)
         return array
 
-    def read(self, name: str, index: int | slice = slice(None)) -> NDArray[Any]:
-        """Values of an array at an index of its first axis."""
-        return np.asarray(self.array(name)[index])
+    def read(self, name: str, index: Index = slice(None)) -> NDArray[Any]:
+        """Values of an array at an index of its first axes.
+
+        Raises:
+            DamagedCube: a chunk cannot be read or decoded.
+        """
+        try:
+            return np.asarray(self.array(name)[index])
+        except (OSError, RuntimeError, ValueError) as error:  # what stores and codecs raise
+            raise DamagedCube(
+                f"{self.path}: a chunk of {name} cannot be read ({error}); check its permissions, or "
+                "build the cube again with --overwrite"
+            ) from error
 
     def clear_fraction(self, preset: MaskPreset) -> NDArray[np.float64]:
         """Share of clear pixels of each date, (time,), 0 to 1."""
@@ -216,10 +229,10 @@ def open_raw(path: str | Path, *, allow_incomplete: bool = False) -> RawCube:
     """
     path = Path(path)
     if not (path / "zarr.json").is_file():
-        raise NotACube(f"{path} is not a cube; build one with sits-data build-cube --out {path}")
+        raise NotACube(f"{path} is not a cube; build one with sits-data build-cube --aoi FILE")
     try:
         group = zarr.open_group(path, mode="r")
-    except (ValueError, TypeError, KeyError, zarr.errors.BaseZarrError) as error:
+    except (OSError, ValueError, TypeError, KeyError, zarr.errors.BaseZarrError) as error:
         raise NotACube(f"{path} is not a readable Zarr group ({error}); build it again") from error
     attributes: dict[str, Any] = dict(group.attrs)
     if attributes.get("schema") != SCHEMA:
@@ -239,6 +252,13 @@ def open_raw(path: str | Path, *, allow_incomplete: bool = False) -> RawCube:
     except (LookupError, TypeError, ValueError) as error:
         raise NotACube(f"{path} does not tell its grid ({error}); build it again") from error
     return RawCube(path, group, geobox, attributes)
+
+
+def unit_is_there(path: Path, time: int, row: int, col: int) -> bool:
+    """Whether the chunks of a unit exist in the arrays that every cube has."""
+    place = f"{time}/{{}}{row}/{col}"
+    chunks = [f"reflectance/c/{place.format('0/')}", f"scl/c/{place.format('')}"]
+    return all((path / name).is_file() for name in (*chunks, f"qa/c/{place.format('')}"))
 
 
 def is_cube(path: Path) -> bool:

@@ -56,6 +56,10 @@ class IncompleteCube(SitsDataError, RuntimeError):
     """The cube is unfinished."""
 
 
+class DamagedCube(SitsDataError, ValueError):
+    """A chunk of a cube cannot be read or decoded."""
+
+
 class NotAStore(SitsDataError, ValueError):
     """The path does not hold a planar store that this version reads."""
 

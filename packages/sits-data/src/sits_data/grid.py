@@ -95,12 +95,12 @@ def cube_grid(aoi: gpd.GeoDataFrame, resolution_m: Resolution, crs: str | None =
         crs: a UTM CRS; by default that of the zone with most of the area.
 
     Raises:
-        InvalidRequest: `crs` is not a projected CRS in metres.
+        InvalidRequest: `crs` is not a UTM zone.
         InvalidAOI: the area cannot be expressed in that CRS.
     """
     # Straight edges in degrees bend in UTM: vertices every 0.01 degrees keep the box exact.
     dense = aoi.set_geometry(aoi.geometry.segmentize(0.01)) if aoi.crs.is_geographic else aoi
-    target = _metric_crs(crs) if crs else utm_crs(aoi)
+    target = _utm_zone(crs) if crs else utm_crs(aoi)
     left, bottom, right, top = dense.to_crs(target).total_bounds
     if not all(map(math.isfinite, (left, bottom, right, top))):
         raise InvalidAOI(f"the area of interest cannot be projected to {target}; choose another CRS")
@@ -159,15 +159,18 @@ def _with_edges(
     return [(zone, *edges.get(zone, (left, right))) for zone, left, right in zones]
 
 
-def _metric_crs(crs: str) -> str:
+def _utm_zone(crs: str) -> str:
     try:
         parsed = CRS.from_user_input(crs)
     except CRSError as error:
         raise InvalidRequest(f"{crs!r} is not a CRS; use one such as EPSG:32631") from error
-    if not parsed.is_projected or parsed.axis_info[0].unit_name != "metre":
-        raise InvalidRequest(f"the cube's CRS must be in metres, {crs} is not; use EPSG:326zz")
-    epsg = parsed.to_epsg()
-    return f"EPSG:{epsg}" if epsg else parsed.to_wkt()
+    epsg = parsed.to_epsg() or 0
+    if epsg // 100 not in (326, 327) or not 1 <= epsg % 100 <= 60:
+        raise InvalidRequest(
+            f"the cube's CRS must be a UTM zone in metres, {crs} is not; use EPSG:326zz (north) or "
+            "EPSG:327zz (south)"
+        )
+    return f"EPSG:{epsg}"
 
 
 def _snap_down(metres: float) -> int:

@@ -71,9 +71,9 @@ def _read_rows(file: IO[str]) -> tuple[set[Unit], int]:
     for line in text.splitlines():
         try:
             row = json.loads(line)
-        except ValueError:
+            sizes[Unit(*row["unit"])] = int(row["bytes"])
+        except (ValueError, TypeError, LookupError):
             continue
-        sizes[Unit(*row["unit"])] = row["bytes"]
     if text and not text.endswith("\n"):
         file.write("\n")
     return set(sizes), sum(sizes.values())

@@ -1,5 +1,6 @@
 """Writing without surprises: whole or not at all, and one line when the system says no."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -8,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sits_data.errors import OutputExists, OutputNotWritable, SitsDataError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
@@ -21,9 +24,9 @@ def writing_to(path: Path) -> Iterator[None]:
         raise OutputNotWritable(f"no permission to write {path}; choose another place") from error
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
+        mend = "make room or choose" if error.errno in _NO_ROOM else "choose"
         raise OutputNotWritable(
-            f"cannot write {path} ({reason}); make room or choose another place, then run the same "
-            "command again"
+            f"cannot write {path} ({reason}); {mend} another place, then run the same command again"
         ) from error
 
 

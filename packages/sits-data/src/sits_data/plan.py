@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from sits_data.errors import NotACube
 from sits_data.grid import Grid
+from sits_data.output import write_atomically
 from sits_data.scenes import Dropped, Scene
 
 
@@ -74,7 +75,7 @@ class CubePlan(BaseModel, frozen=True):
 
     def write(self, path: Path) -> None:
         """Write the plan as JSON."""
-        path.write_text(self.model_dump_json(indent=1))
+        write_atomically(path, self.model_dump_json(indent=1).encode())
 
     @classmethod
     def read(cls, path: Path) -> "CubePlan":

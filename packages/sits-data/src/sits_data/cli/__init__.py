@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import signal
 import sys
 import warnings
 
@@ -35,6 +36,8 @@ class Commands(click.Group):
         """Run the subcommand; an error of ours becomes one line on stderr and its exit code."""
         # What libraries log or warn about an error, our one line says.
         logging.getLogger().addHandler(logging.NullHandler())
+        # A scheduler's SIGTERM ends a run as Ctrl-C does: tidily.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             with warnings.catch_warnings():
                 if not sys.warnoptions:
@@ -44,7 +47,7 @@ class Commands(click.Group):
             click.echo(f"sits-data: {' '.join(str(error).split())}", err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("sits-data: interrupted; start the same command again to go on", err=True)
+            click.echo("sits-data: interrupted; start the same command again", err=True)
             sys.exit(130)
 
 

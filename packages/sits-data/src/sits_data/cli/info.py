@@ -8,14 +8,14 @@ from typing import get_args
 import click
 from pydantic_core import to_jsonable_python
 
-from sits_data.cli.options import json_option, print_summary
+from sits_data.cli.options import OutPath, json_option, print_summary
 from sits_data.describe import CubeInfo, StoreInfo, date_lines, describe
 from sits_data.manifest import Parcels
 from sits_data.mask import MaskPreset
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=OutPath)
 @click.option(
     "--mask",
     type=click.Choice(get_args(MaskPreset)),

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import click
 
-OutPath = click.Path(path_type=Path)
+OutPath = click.Path(path_type=Path, readable=False)
+"""A path as it is: what is wrong with it, the library says in one line."""
+
+DAY = click.DateTime(["%Y-%m-%d"])
 
 
 def json_option[F: Callable[..., object]](command: F) -> F:

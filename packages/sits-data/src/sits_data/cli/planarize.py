@@ -25,7 +25,12 @@ def _parse_orders(_context: click.Context, _option: click.Parameter, text: str) 
 @click.command()
 @click.argument("cube", type=OutPath)
 @click.option("--regions", metavar="FILE", help="Parcels: GeoPackage, GeoJSON or GeoParquet.")
-@click.option("--chips", type=int, metavar="N", help="Instead of parcels, windows of N x N pixels.")
+@click.option(
+    "--chips",
+    type=click.IntRange(max=100_000),
+    metavar="N",
+    help="Instead of parcels, windows of N x N pixels.",
+)
 @click.option(
     "--min-pixels", type=int, default=1, show_default=True, help="Leave out regions with fewer."
 )

@@ -24,7 +24,7 @@ def _parse_regions(
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=OutPath)
 @click.option("--out", type=OutPath, help="The PNG.  [default: the name of PATH + .png, here]")
 @click.option(
     "--dates",

@@ -10,10 +10,9 @@ import click
 from sits_data.aoi import read_aoi
 from sits_data.bands import DEFAULT_BANDS, parse_bands
 from sits_data.catalog import KNOWN
+from sits_data.cli.options import DAY
 from sits_data.grid import Resolution, cube_grid
 from sits_data.plan import Request
-
-DAY = click.DateTime(["%Y-%m-%d"])
 
 
 def last_complete_months(months: int, today: date) -> tuple[date, date]:

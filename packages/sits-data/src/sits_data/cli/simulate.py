@@ -5,10 +5,8 @@ from pathlib import Path
 
 import click
 
-from sits_data.cli.options import OutPath, json_option, print_summary
+from sits_data.cli.options import DAY, OutPath, json_option, print_summary
 from sits_data.simulate import simulate_catalog
-
-DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command()

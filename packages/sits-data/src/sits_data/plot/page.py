@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from sits_data.errors import InvalidRequest
 from sits_data.output import write_atomically, writing_to
 
 INK, QUIET, RULE, FAINT = "#1f2933", "#5f6b7a", "#c3ccd5", "#edf0f3"
@@ -108,8 +109,11 @@ class Page:
         """Write a PNG; equal pictures are equal byte for byte.
 
         Raises:
+            InvalidRequest: `out` does not end in `.png`.
             OutputNotWritable: no permission, or the disk is full.
         """
+        if out.suffix.lower() != ".png":
+            raise InvalidRequest(f"the picture is a PNG, {out} is not named so; use --out NAME.png")
         buffer = io.BytesIO()
         self.figure.savefig(buffer, format="png", dpi=self.dpi, metadata={"Software": None})
         with writing_to(out):

@@ -9,14 +9,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sits_data.cube import RawCube
-from sits_data.errors import IncompleteCube
 from sits_data.mask import QA, STRICT_SCL, MaskPreset
 from sits_data.store.shards import Run, Shards, Table
 from sits_data.store.transpose import copy_columns
@@ -107,7 +105,7 @@ def write_pixels(
 
     def read(block: Block, first: int) -> int:
         days = slice(first, min(first + step, dates))
-        images = _read(raw, "reflectance", (days, slice(None), *block.window))
+        images = raw.read("reflectance", (days, slice(None), *block.window))
         quality = _read_quality(raw, (days, *block.window), mask)
         size = block.shape[0] * block.shape[1]
         copy_columns(images.reshape(-1, size), block.flat, pixels, first * bands)
@@ -129,23 +127,13 @@ def write_pixels(
             list(pool.map(write, shards.runs(block.rows, longest=_WRITE_ROWS)))
 
 
-def _read(raw: RawCube, name: str, window: tuple[slice, ...]) -> NDArray[Any]:
-    try:
-        return np.asarray(raw.array(name)[window])
-    except (RuntimeError, ValueError) as error:  # what codecs raise on bytes that are not theirs
-        raise IncompleteCube(
-            f"{raw.path}: a chunk of {name} cannot be decoded ({error}); build the cube again with "
-            "--overwrite"
-        ) from error
-
-
 def _read_quality(raw: RawCube, window: tuple[slice, ...], mask: MaskPreset) -> NDArray[np.uint8]:
     """Bits of some dates of a block: (t, y, x) uint8.
 
     A store has no `scl`: under `strict`, the classes without a bit of their own get `DILATED`.
     """
-    qa: NDArray[np.uint8] = _read(raw, "qa", window)
+    qa: NDArray[np.uint8] = raw.read("qa", window)
     if mask == "strict":
-        unclear = np.isin(_read(raw, "scl", window), STRICT_SCL)
+        unclear = np.isin(raw.read("scl", window), STRICT_SCL)
         qa = qa | np.where(unclear, np.uint8(QA.DILATED), np.uint8(0))
     return qa

@@ -101,7 +101,10 @@ class PlanarStore:
                 f"sits_data.orders, or planarize again with --orders {name}"
             )
         place = self._place(index)
-        return self._shard(f"orders/{name}", place.shard)[place.rows]
+        curve = self._shard(f"orders/{name}", place.shard)[place.rows]
+        if curve.min() < 0 or curve.max() >= len(curve):
+            raise DamagedStore(f"{self.path}: order {name} of region {index} leaves it; {_AGAIN}")
+        return curve
 
     def planar_image(self, index: int, order: str = "hilbert") -> NDArray[np.uint16]:
         """A region as an image: (B, T, L) uint16 DN, rows are dates, columns the curve's pixels."""
@@ -151,7 +154,13 @@ class PlanarStore:
     def _shard(self, kind: str, shard: int) -> NDArray[Any]:
         name = shard_file(kind, shard)
         if name not in self._maps:
-            self._maps[name] = _open_shard(self.path, name, self.manifest.shard_rows[shard])
+            rows, dates = self.manifest.shard_rows[shard], self.manifest.dates
+            shape, dtype = {
+                "pixels": ((rows, dates, len(self.manifest.bands)), "uint16"),
+                "qa": ((rows, dates), "uint8"),
+                "yx": ((rows, 2), "int32"),
+            }.get(kind, ((rows,), "int32"))
+            self._maps[name] = _open_shard(_inside(self.path, name), shape, dtype)
         return self._maps[name]
 
 
@@ -249,6 +258,10 @@ def read_manifest_json(path: Path) -> dict[str, Any]:
         content = json.loads((path / MANIFEST).read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotAStore(f"{path} is not a planar store (no {MANIFEST}); {hint}") from error
+    except OSError as error:
+        raise NotAStore(
+            f"{path / MANIFEST} cannot be read ({error.strerror}); check the file"
+        ) from error
     except ValueError as error:
         raise NotAStore(f"{path / MANIFEST} is not JSON ({error}); {hint}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -280,6 +293,19 @@ def _check_whole(store: PlanarStore) -> None:
     wanted |= {manifest.label.column} if manifest.label else set()
     if missing := wanted - set(store.regions.column_names):
         raise DamagedStore(f"{store.path / REGIONS} lacks {', '.join(sorted(missing))}; {_AGAIN}")
+    _check_places(store)
+
+
+def _check_places(store: PlanarStore) -> None:
+    """Every region must lie within its shard."""
+    places = store._columns
+    shards = np.array(store.manifest.shard_rows)
+    known = (places["shard"] >= 0) & (places["shard"] < len(shards))
+    ends = places["first_row"] + places["pixels"]
+    inside = (places["first_row"] >= 0) & (places["pixels"] > 0)
+    inside &= ends <= shards[np.where(known, places["shard"], 0)]
+    if not (known & inside).all():
+        raise DamagedStore(f"{store.path / REGIONS} names rows that no shard has; {_AGAIN}")
 
 
 def _read_regions(path: Path) -> pa.Table:
@@ -290,10 +316,12 @@ def _read_regions(path: Path) -> pa.Table:
         raise DamagedStore(f"{path} is not Parquet ({error}); {_AGAIN}") from error
 
 
-def _open_shard(folder: Path, name: str, rows: int) -> NDArray[Any]:
-    array = _load(_inside(folder, name))
-    if len(array) != rows:
-        raise DamagedStore(f"{folder / name} has {len(array)} rows, the manifest says {rows}; {_AGAIN}")
+def _open_shard(path: Path, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    array = _load(path)
+    if array.shape != shape or array.dtype != dtype:
+        raise DamagedStore(
+            f"{path} holds {array.dtype} {array.shape}, the manifest says {dtype} {shape}; {_AGAIN}"
+        )
     return array
 
 
@@ -302,7 +330,7 @@ def _load(path: Path) -> NDArray[Any]:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise DamagedStore(f"{path} is missing; {_AGAIN}") from error
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, OSError) as error:
         raise DamagedStore(f"{path} is not a whole .npy file ({error}); {_AGAIN}") from error
     # A plain view: slicing an np.memmap costs ten times as much.
     return np.asarray(loaded)

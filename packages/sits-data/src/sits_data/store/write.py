@@ -174,6 +174,8 @@ def _check(recipe: Recipe) -> MaskPreset:
             f"unknown order {', '.join(sorted(unknown))}; use some of {', '.join(ORDERS)} (walks and "
             "slices need no storage)"
         )
+    if len(set(recipe.orders)) < len(recipe.orders):
+        raise InvalidRequest(f"an order is asked for twice ({', '.join(recipe.orders)}); name each once")
     if recipe.mask not in get_args(MaskPreset):
         raise InvalidRequest(
             f"unknown mask preset {recipe.mask}; use one of {', '.join(get_args(MaskPreset))}"
