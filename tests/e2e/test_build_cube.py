@@ -232,15 +232,18 @@ def test_killed_again_and_again_it_completes(
     assert {path.name for path in tmp_path.iterdir()} == {"c.zarr", "c.zarr.state"}
 
 
-def test_control_c_is_one_line_and_goes_on(big: Path, tmp_path: Path, sits_data: Run) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_it_says_so_in_one_line_and_goes_on(
+    stop: signal.Signals, big: Path, tmp_path: Path, sits_data: Run
+) -> None:
     with started(tmp_path, big) as process:
         wait_for(lambda: finished_units(tmp_path) >= 2, process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         stderr = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
     lines = [line for line in stderr.split("\n") if line and not line.startswith("\rbuild")]
-    assert lines == ["sits-data: interrupted; start the same command again to go on"]
+    assert lines == ["sits-data: interrupted; start the same command again"]
     assert 2 <= finish(sits_data, big)["units_resumed"] < 48
     assert tree(tmp_path / "c.zarr") == tree(big / "whole.zarr")
 
