@@ -15,9 +15,10 @@ from tiny_catalogue import GRID, Product, daily, request, shifted, write_catalog
 
 from sits_data import open_cube
 from sits_data.build import build_cube
-from sits_data.cube import UnitWriter, is_cube, open_raw
+from sits_data.cube import is_cube, open_raw
 from sits_data.errors import IncompleteCube, NotACube
 from sits_data.mask import qa_from_scl
+from sits_data.units import UnitWriter
 
 TWO = Product(
     id="twin", when="2020-01-02T10:50:14Z",

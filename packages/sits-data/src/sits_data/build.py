@@ -24,12 +24,10 @@ from tqdm import tqdm
 from sits_data.catalog import open_catalog
 from sits_data.cube import (
     NOT_READ,
-    UnitWriter,
     create_cube,
     is_cube,
     mark_complete,
     open_raw,
-    unit_is_there,
 )
 from sits_data.errors import (
     EmptySearch,
@@ -53,6 +51,7 @@ from sits_data.scenes import (
     make_scene,
     solar_days,
 )
+from sits_data.units import UnitWriter, unit_is_there
 
 WINDOW_BLOCKS = 4
 REMOTE_THREADS = 16

@@ -21,7 +21,6 @@ import xarray as xr
 import zarr
 import zarr.errors
 from affine import Affine
-from numcodecs import Blosc
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
@@ -34,11 +33,11 @@ from sits_data.grid import BLOCK_PX
 from sits_data.mask import QA, MaskPreset, clear_pixels
 from sits_data.output import write_atomically, writing_to
 from sits_data.plan import CubePlan
+from sits_data.units import COMPRESSION_LEVEL
 
 SCHEMA = "sits-cube"
 SCHEMA_VERSION = 1
 NOT_READ = int(QA.NOT_READ)
-COMPRESSION_LEVEL = 3
 
 
 Index = int | slice | tuple[int | slice, ...]
@@ -160,41 +159,6 @@ def mark_complete(path: Path) -> None:
         write_atomically(path / "zarr.json", json.dumps(metadata, indent=2).encode())
 
 
-@dataclass(frozen=True)
-class UnitWriter:
-    """Writes units: one chunk of each array, compressed here and renamed into place.
-
-    zarr-python's own path compresses on one event loop and writes half as fast; the bytes are the
-    same.
-    """
-
-    path: Path
-
-    def write(self, name: str, index: tuple[int, ...], values: NDArray[np.generic], fill: int) -> int:
-        """Write one chunk of an array.
-
-        Args:
-            name: the array.
-            index: of the chunk, along each of the array's axes.
-            values: (1, …, y, x) of at most one chunk; what lies beyond is filled.
-            fill: the array's fill value.
-
-        Returns:
-            Bytes written.
-        """
-        full = (*values.shape[:-2], BLOCK_PX, BLOCK_PX)
-        if values.shape == full:
-            chunk = np.ascontiguousarray(values)
-        else:
-            chunk = np.full(full, fill, values.dtype)
-            chunk[..., : values.shape[-2], : values.shape[-1]] = values
-        data = _codec().encode(chunk)
-        target = self.path.joinpath(name, "c", *map(str, index))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, data)
-        return len(data)
-
-
 def open_cube(path: str | Path, *, allow_incomplete: bool = False) -> xr.Dataset:
     """Open a cube lazily, decoded.
 
@@ -254,13 +218,6 @@ def open_raw(path: str | Path, *, allow_incomplete: bool = False) -> RawCube:
     return RawCube(path, group, geobox, attributes)
 
 
-def unit_is_there(path: Path, time: int, row: int, col: int) -> bool:
-    """Whether the chunks of a unit exist in the arrays that every cube has."""
-    place = f"{time}/{{}}{row}/{col}"
-    chunks = [f"reflectance/c/{place.format('0/')}", f"scl/c/{place.format('')}"]
-    return all((path / name).is_file() for name in (*chunks, f"qa/c/{place.format('')}"))
-
-
 def is_cube(path: Path) -> bool:
     """Whether a folder was laid out as a cube, of whatever version, finished or not."""
     try:
@@ -302,10 +259,6 @@ def _consolidate(path: Path) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
         zarr.consolidate_metadata(path.as_posix())
-
-
-def _codec() -> Blosc:
-    return Blosc("zstd", COMPRESSION_LEVEL, Blosc.BITSHUFFLE)
 
 
 def _chunked(
