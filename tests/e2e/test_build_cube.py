@@ -177,6 +177,8 @@ def started(folder: Path, big: Path, *args: str) -> Iterator[subprocess.Popen[by
     with subprocess.Popen(
         [*command, *DATES, "--out", "c.zarr", "--threads", "1", *args],
         cwd=folder, env=clean_env({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # A job in the background, as a test run may be, hands an ignored Ctrl-C to its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         try:
             yield process
