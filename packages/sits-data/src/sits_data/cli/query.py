@@ -103,7 +103,7 @@ def make_request(
         InvalidAOI, InvalidRequest, MissingBand: an option cannot be used.
     """
     first, last = last_complete_months(12, date.today())
-    metres: Resolution = {"10": 10, "20": 20, "60": 60}[resolution]  # type: ignore[assignment]
+    metres: dict[str, Resolution] = {str(metre): metre for metre in get_args(Resolution)}
     known = catalog in KNOWN or "://" in catalog
     return Request(
         catalog=catalog if known else str(Path(catalog).resolve()),
@@ -111,7 +111,7 @@ def make_request(
         start=start.date() if start else first,
         end=end.date() if end else last,
         bands=parse_bands(bands.split(",")),
-        grid=cube_grid(read_aoi(aoi), metres, crs),
+        grid=cube_grid(read_aoi(aoi), metres[resolution], crs),
         max_cloud_pct=max_cloud,
         dilate_m=dilate,
         assume_offset_dn=None if assume_offset is None else int(assume_offset),
