@@ -33,7 +33,7 @@ from sits_data.grid import BLOCK_PX
 from sits_data.mask import QA, MaskPreset, clear_pixels
 from sits_data.output import write_atomically, writing_to
 from sits_data.plan import CubePlan
-from sits_data.units import COMPRESSION_LEVEL
+from sits_data.units import COMPRESSION_LEVEL, read_chunk
 
 SCHEMA = "sits-cube"
 SCHEMA_VERSION = 1
@@ -99,8 +99,28 @@ class RawCube:
         Raises:
             DamagedCube: a chunk cannot be read or decoded.
         """
-        try:
+        with self._reading(name):
             return np.asarray(self.array(name)[index])
+
+    def read_chunk(self, name: str, index: tuple[int, ...], out: NDArray[Any]) -> None:
+        """Decode one chunk of an array into memory that is there already.
+
+        Args:
+            name: `reflectance`, `scl` or `qa`.
+            index: of the chunk, along each of the array's axes.
+            out: contiguous, of a whole chunk's shape and type; written to.
+
+        Raises:
+            DamagedCube: the chunk cannot be read or decoded.
+        """
+        with self._reading(name):
+            if not read_chunk(self.path, name, index, out):
+                out[...] = self.array(name).fill_value
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        try:
+            yield
         except (OSError, RuntimeError, ValueError) as error:  # what stores and codecs raise
             raise DamagedCube(
                 f"{self.path}: a chunk of {name} cannot be read ({error}); check its permissions, or "

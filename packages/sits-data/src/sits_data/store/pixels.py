@@ -2,9 +2,11 @@
 
 The cube is read block by block; a block is one chunk and all its dates. Each chunk is decoded once,
 some dates at a time on several threads, into a table that holds the block's rows; then the rows are
-written where they belong. Memory holds the rows of one block.
+written where they belong. Memory holds the rows of one block, and is used again for the next one:
+fresh pages cost as much as the decoding.
 """
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from sits_data.store.transpose import copy_columns
 
 _READ_BYTES = 32_000_000
 _WRITE_ROWS = 1 << 15
+_DILATED = np.uint8(QA.DILATED)
+"""Marks classes 2 and 7 under `strict`, which have no bit of their own: a store has no `scl`."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +35,14 @@ class Block:
         y, x: its first row and column on the grid.
         shape: its rows and columns.
         rows: (p,) rows of its pixels, counted over all regions, ascending.
-        flat: (p,) position of each pixel in the block, row by row.
+        yx: (p, 2) row and column of each pixel in the block.
     """
 
     y: int
     x: int
     shape: tuple[int, int]
     rows: NDArray[np.int64]
-    flat: NDArray[np.int64]
-
-    @property
-    def window(self) -> tuple[slice, slice]:
-        """Rows and columns of the grid."""
-        height, width = self.shape
-        return slice(self.y, self.y + height), slice(self.x, self.x + width)
+    yx: NDArray[np.int64]
 
 
 def blocks_of(yx: NDArray[np.int32], shape: tuple[int, int], side_px: int) -> Iterator[Block]:
@@ -68,8 +66,7 @@ def blocks_of(yx: NDArray[np.int32], shape: tuple[int, int], side_px: int) -> It
         y, x = (side_px * place for place in divmod(block, across))
         extent = min(side_px, height - y), min(side_px, width - x)
         rows = by_block[start:stop]
-        inner = yx[rows].astype(np.int64) - (y, x)
-        yield Block(y, x, extent, rows, inner[:, 0] * extent[1] + inner[:, 1])
+        yield Block(y, x, extent, rows, yx[rows].astype(np.int64) - (y, x))
 
 
 def write_pixels(
@@ -101,16 +98,24 @@ def write_pixels(
     largest = max(len(block.rows) for block in blocks)
     pixels = np.empty((largest, dates * bands), np.uint16)
     qa = np.empty((largest, dates), np.uint8)
-    step = max(1, _READ_BYTES // (raw.chunk_px**2 * bands * 2))
+    side = raw.chunk_px
+    step = max(1, _READ_BYTES // (side**2 * bands * 2))
+    scratch = _Scratch(step, bands, side)
 
     def read(block: Block, first: int) -> int:
-        days = slice(first, min(first + step, dates))
-        images = raw.read("reflectance", (days, slice(None), *block.window))
-        quality = _read_quality(raw, (days, *block.window), mask)
-        size = block.shape[0] * block.shape[1]
-        copy_columns(images.reshape(-1, size), block.flat, pixels, first * bands)
-        copy_columns(quality.reshape(-1, size), block.flat, qa, first)
-        return len(images)
+        days = range(first, min(first + step, dates))
+        place = block.y // side, block.x // side
+        for images, quality, day in zip(scratch.images, scratch.quality, days, strict=False):
+            raw.read_chunk("reflectance", (day, 0, *place), images)
+            raw.read_chunk("qa", (day, *place), quality)
+            if mask == "strict":
+                raw.read_chunk("scl", (day, *place), scratch.scl)
+                quality |= np.where(np.isin(scratch.scl, STRICT_SCL), _DILATED, np.uint8(0))
+        flat = block.yx[:, 0] * side + block.yx[:, 1]
+        count = len(days)
+        copy_columns(scratch.images[:count].reshape(-1, side**2), flat, pixels, first * bands)
+        copy_columns(scratch.quality[:count].reshape(-1, side**2), flat, qa, first)
+        return count
 
     def write(run: Run) -> None:
         pixel_table.write(run, pixels[run.part])
@@ -127,13 +132,16 @@ def write_pixels(
             list(pool.map(write, shards.runs(block.rows, longest=_WRITE_ROWS)))
 
 
-def _read_quality(raw: RawCube, window: tuple[slice, ...], mask: MaskPreset) -> NDArray[np.uint8]:
-    """Bits of some dates of a block: (t, y, x) uint8.
+class _Scratch(threading.local):
+    """Room for the chunks that a thread decodes at a time.
 
-    A store has no `scl`: under `strict`, the classes without a bit of their own get `DILATED`.
+    Args:
+        days: chunks of each array.
+        bands: of a chunk of reflectance.
+        side: of a chunk, in pixels.
     """
-    qa: NDArray[np.uint8] = raw.read("qa", window)
-    if mask == "strict":
-        unclear = np.isin(raw.read("scl", window), STRICT_SCL)
-        qa = qa | np.where(unclear, np.uint8(QA.DILATED), np.uint8(0))
-    return qa
+
+    def __init__(self, days: int, bands: int, side: int) -> None:
+        self.images = np.empty((days, bands, side, side), np.uint16)
+        self.quality = np.empty((days, side, side), np.uint8)
+        self.scl = np.empty((side, side), np.uint8)

@@ -11,7 +11,7 @@ import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
-from sits_data.cube import RawCube, fast_codecs, open_raw
+from sits_data.cube import RawCube, open_raw
 from sits_data.errors import InvalidRequest
 from sits_data.labels import LabelRaster, column_labels, majority, open_label_raster
 from sits_data.manifest import (
@@ -109,28 +109,26 @@ def planarize(
     """
     started, out = time.perf_counter(), Path(out)
     mask = _check(recipe)
-    with fast_codecs():
-        raw = open_raw(cube)
-        what = "a planar store"
-        with new_folder(out, what=what, is_one=is_store, overwrite=overwrite) as folder:
-            regions = _find_regions(raw, recipe)
-            labels = _find_labels(raw, regions, recipe)
-            row_bytes = len(raw.dates) * len(raw.bands) * 2
-            shards = Shards.fill(
-                regions.frame["pixels"].to_numpy(), limit=recipe.shard_mb * 10**6 // row_bytes
-            )
-            write_pixels(
-                raw,
-                regions.yx,
-                shards,
-                folder,
-                mask=mask,
-                threads=threads or os.cpu_count() or 1,
-                progress=progress,
-            )
-            _write_tables(raw, regions, shards, labels, folder, recipe)
-            manifest = _write_manifest(raw, regions, shards, labels, folder, recipe)
-            size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    raw = open_raw(cube)
+    with new_folder(out, what="a planar store", is_one=is_store, overwrite=overwrite) as folder:
+        regions = _find_regions(raw, recipe)
+        labels = _find_labels(raw, regions, recipe)
+        row_bytes = len(raw.dates) * len(raw.bands) * 2
+        shards = Shards.fill(
+            regions.frame["pixels"].to_numpy(), limit=recipe.shard_mb * 10**6 // row_bytes
+        )
+        write_pixels(
+            raw,
+            regions.yx,
+            shards,
+            folder,
+            mask=mask,
+            threads=threads or os.cpu_count() or 1,
+            progress=progress,
+        )
+        _write_tables(raw, regions, shards, labels, folder, recipe)
+        manifest = _write_manifest(raw, regions, shards, labels, folder, recipe)
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     return Summary(
         out=out,
         regions=manifest.regions,
@@ -221,7 +219,8 @@ def _labels_of_pixels(raster: LabelRaster, regions: RegionSet, side_px: int) -> 
     height, width = raster.geobox.shape
     labels = np.empty(len(regions.yx), np.int32)
     for block in blocks_of(regions.yx, (height, width), side_px):
-        labels[block.rows] = raster.read(block.y, block.x, block.shape).ravel()[block.flat]
+        found = raster.read(block.y, block.x, block.shape)
+        labels[block.rows] = found[block.yx[:, 0], block.yx[:, 1]]
     return labels
 
 
