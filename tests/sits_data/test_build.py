@@ -8,7 +8,7 @@ import pytest
 import zarr
 from tiny_catalogue import GRID, Product, daily, repeated, request, shifted, write_catalogue
 
-from sits_data.build import BuildResult, build_cube, state_folder
+from sits_data.build import BuildResult, build_cube
 from sits_data.cube import open_raw
 from sits_data.errors import (
     IncompleteCube,
@@ -19,7 +19,7 @@ from sits_data.errors import (
     UnreadableSource,
 )
 from sits_data.grid import Grid
-from sits_data.ledger import open_ledger
+from sits_data.ledger import open_ledger, state_folder
 from sits_data.mask import qa_from_scl
 
 WIDE = Grid(crs="EPSG:32631", resolution_m=10, left=600000, bottom=5633640, right=606600, top=5640000)

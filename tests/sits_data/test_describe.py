@@ -8,10 +8,11 @@ import rasterio
 import shapely
 from tiny_catalogue import GRID, daily, native_shape, request, write_catalogue
 
-from sits_data.build import build_cube, state_folder
+from sits_data.build import build_cube
 from sits_data.cube import create_cube, open_raw
 from sits_data.describe import CubeInfo, LeftOut, Offset, StoreInfo, date_lines, describe, recognise
 from sits_data.errors import InvalidRequest, NotACube, NotAStore
+from sits_data.ledger import state_folder
 from sits_data.manifest import Chips, ColumnLabels, Parcels, RasterLabels, Recipe
 from sits_data.plan import CubePlan
 from sits_data.store import planarize

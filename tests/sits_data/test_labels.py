@@ -190,3 +190,10 @@ def test_majority_takes_the_commonest_label_and_of_equals_the_lower():
     labels = np.array([2, 2, 0, -1, -1, 1, 0, -1, -1], np.int32)
     found = majority(labels, np.array([0, 3, 5, 7]))
     assert found.tolist() == [2, -1, 0, -1]
+
+
+def test_a_raster_of_measurements_is_refused(tmp_path):
+    grid = GeoBox((40, 40), GRID.affine, GRID.crs)
+    path = _write(tmp_path / "B04.tif", np.arange(1, 1601).reshape(40, 40))
+    with pytest.raises(InvalidLabels, match=r"1600 different values .* give another raster"):
+        open_label_raster(path, grid)

@@ -5,7 +5,6 @@ The unit of work and of resume is one day of one block. Threads take one day of 
 bounded by the window, whatever the size of the cube.
 """
 
-import os
 import shutil
 import tempfile
 import time
@@ -37,7 +36,7 @@ from sits_data.errors import (
     UnknownRadiometry,
 )
 from sits_data.grid import BLOCK_PX, Window
-from sits_data.ledger import Ledger, Unit, open_ledger
+from sits_data.ledger import Ledger, Unit, open_ledger, state_folder
 from sits_data.mask import QA, qa_from_scl
 from sits_data.output import writing_to
 from sits_data.plan import CubePlan, Request, make_plan
@@ -51,6 +50,7 @@ from sits_data.scenes import (
     make_scene,
     solar_days,
 )
+from sits_data.threads import available_cores
 from sits_data.units import UnitWriter, unit_is_there
 
 WINDOW_BLOCKS = 4
@@ -148,11 +148,6 @@ def build_cube(
             bytes_on_disk=ledger.bytes_written,
             seconds=time.monotonic() - began,
         )
-
-
-def state_folder(out: Path) -> Path:
-    """Where the plan and the ledger of a cube lie."""
-    return out.with_name(f"{out.name}.state")
 
 
 def _check(request: Request) -> None:
@@ -273,8 +268,7 @@ def _default_threads(plan: CubePlan) -> int:
         for scene in plan.scenes
         for href in scene.hrefs.values()
     )
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return REMOTE_THREADS if remote else cores
+    return REMOTE_THREADS if remote else available_cores()
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from sits_data.grid import BLOCK_PX
 from sits_data.mask import QA, MaskPreset, clear_pixels
 from sits_data.output import write_atomically, writing_to
 from sits_data.plan import CubePlan
+from sits_data.threads import available_cores
 from sits_data.units import COMPRESSION_LEVEL, read_chunk
 
 SCHEMA = "sits-cube"
@@ -134,7 +135,7 @@ class RawCube:
             scl = self.read("scl", index) if preset == "strict" else None
             return float(clear_pixels(self.read("qa", index), scl, preset).mean())
 
-        with fast_codecs(), ThreadPoolExecutor() as pool:
+        with fast_codecs(), ThreadPoolExecutor(available_cores()) as pool:
             return np.array(list(pool.map(of_date, range(len(self.dates)))))
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from sits_data.build import state_folder
 from sits_data.cube import RawCube, open_raw
 from sits_data.errors import InvalidRequest, NotACube
+from sits_data.ledger import state_folder
 from sits_data.manifest import Recipe
 from sits_data.mask import MaskPreset
 from sits_data.plan import CubePlan

@@ -26,6 +26,7 @@ UNLABELLED = -1
 Code = int | str
 
 _STRIP_ROWS = 512
+_MOST_CLASSES = 1000
 
 _PALETTE = (
     "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7", "#f0e442",
@@ -146,6 +147,11 @@ def open_label_raster(
             resampled = not _on_lattice(source, geobox)
     except RasterioIOError as error:
         raise InvalidLabels(f"{path} cannot be read as a raster ({error}); check the file") from error
+    if len(codes) > _MOST_CLASSES:
+        raise InvalidLabels(
+            f"{path} has {len(codes)} different values within the cube, more than {_MOST_CLASSES}; "
+            "labels are codes of classes, not measurements: give another raster"
+        )
     if not codes:
         raise InvalidLabels(
             f"{path} has no labelled pixel within the cube; check that it covers the same place"

@@ -12,6 +12,11 @@ from typing import IO, NamedTuple
 from sits_data.errors import OutputExists
 
 
+def state_folder(out: Path) -> Path:
+    """Where the plan and the ledger of a cube lie."""
+    return out.with_name(f"{out.name}.state")
+
+
 class Unit(NamedTuple):
     """One day of one block: its indices along time and along the rows and columns of blocks."""
 

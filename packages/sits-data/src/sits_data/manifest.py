@@ -5,13 +5,14 @@ A leaf: reading a store needs this module, NumPy, pyarrow and pydantic, nothing 
 
 import re
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field, JsonValue, field_validator
 
 from sits_data.bands import DN_OFFSET, DN_SCALE
 
-SCHEMA_VERSION = 1
+FORMAT: Final = "sits-data planar store"
+SCHEMA_VERSION: Final = 1
 
 _FILE_NAME = re.compile(r"(orders/)?[\w.-]+\.(npy|parquet)", re.ASCII)
 
@@ -154,8 +155,8 @@ class Manifest(BaseModel, frozen=True):
         files: sha256 of every other file, by its path in the store.
     """
 
-    format: Literal["sits-data planar store"] = "sits-data planar store"
-    schema_version: Literal[1] = 1
+    format: Literal["sits-data planar store"] = FORMAT
+    schema_version: Literal[1] = SCHEMA_VERSION
     software: str
     bands: tuple[str, ...]
     scale: float = DN_SCALE

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -29,6 +28,7 @@ from sits_data.simulate.settings import Settings
 from sits_data.simulate.sky import Weather, forecast
 from sits_data.simulate.stac import Json, item_id, make_catalog, make_collection, make_item
 from sits_data.simulate.truth import describe_day, reflectance_tif, write_clear, write_json, write_land
+from sits_data.threads import available_cores
 
 MARKER = "simulation.json"
 GENERATOR = "sits_data.simulate"
@@ -162,7 +162,7 @@ class _Writer:
         self, flown: list[Pass], weather: list[Weather], made: list[list[Product]], *, progress: bool
     ) -> list[_Day]:
         (self.folder / "truth" / "reflectance").mkdir(parents=True)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(available_cores()) as pool:
             results = pool.map(self._write_day, flown, weather, made)
             try:
                 return list(tqdm(results, "simulate", len(flown), unit="date", disable=not progress))

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from sits_data.errors import DamagedStore, NotAStore
-from sits_data.manifest import SCHEMA_VERSION, Manifest, shard_file
+from sits_data.manifest import FORMAT, SCHEMA_VERSION, Manifest, shard_file
+from sits_data.threads import available_cores
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
-FORMAT = "sits-data planar store"
 MANIFEST, REGIONS, DATES = "manifest.json", "regions.parquet", "dates.npy"
 
 _AGAIN = "make it again with sits-data planarize --overwrite, or copy it again"
@@ -221,7 +221,7 @@ def sha256_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     names = list(names)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         return dict(zip(names, pool.map(digest, names), strict=True))
 
 

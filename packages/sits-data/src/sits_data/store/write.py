@@ -1,6 +1,5 @@
 """Planarize: from a cube and a recipe to a planar store."""
 
-import os
 import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -31,6 +30,7 @@ from sits_data.regions import RESERVED, RegionSet, chips, read_parcels
 from sits_data.store.pixels import blocks_of, write_pixels
 from sits_data.store.read import DATES, MANIFEST, REGIONS, is_store, sha256_of
 from sits_data.store.shards import Shards, write_npy
+from sits_data.threads import available_cores
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def planarize(
             shards,
             folder,
             mask=mask,
-            threads=threads or os.cpu_count() or 1,
+            threads=threads or available_cores(),
             progress=progress,
         )
         _write_tables(raw, regions, shards, labels, folder, recipe)
