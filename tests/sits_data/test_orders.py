@@ -7,6 +7,7 @@ from hypothesis.extra import numpy as hnp
 from sits_data.orders import (
     ORDERS,
     WalkKey,
+    golden_stride,
     neighbours,
     order,
     random_walks,
@@ -105,6 +106,22 @@ def test_neighbours_of_an_l_shape():
     assert near.degree.tolist() == [1, 3, 2, 3, 1]
     assert near.rows[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
     assert sorted(near.rows[1, :3].tolist()) == [0, 2, 3]
+
+
+@given(masks=st.lists(MASKS, min_size=1, max_size=4))
+def test_neighbours_of_many_regions_are_those_of_each(masks):
+    each = [_rows(mask) for mask in masks]
+    sizes = [len(yx) for yx in each]
+    together = neighbours(np.concatenate(each), np.repeat(np.arange(len(each)), sizes))
+    first = np.repeat(np.cumsum(sizes) - sizes, sizes)[:, None]
+    alone = [neighbours(yx) for yx in each]
+    assert (together.rows - first == np.concatenate([near.rows for near in alone])).all()
+    assert (together.degree == np.concatenate([near.degree for near in alone])).all()
+
+
+@given(st.integers(1, 5000))
+def test_golden_stride_comes_to_every_number(size):
+    assert len(set((np.arange(size) * golden_stride(size) % size).tolist())) == size
 
 
 @given(mask=MASKS, count=st.integers(1, 30), length=st.integers(1, 20), region=st.integers(0, 99))

@@ -14,9 +14,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sits_data.philox import below, philox
+
 OrderName = Literal["raster", "snake", "spiral", "hilbert"]
 Rows = NDArray[np.int32]
 
+_GOLDEN = (5**0.5 - 1) / 2
 _EIGHT = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 
 
@@ -159,6 +162,8 @@ ORDERS: dict[OrderName, Callable[[int, int], Rows]] = {
 class WalkKey(NamedTuple):
     """What names a draw of walks: the same key gives the same walks, whatever runs them.
 
+    Integers, taken modulo 2³².
+
     Args:
         run: seed of the run.
         region: id of the region.
@@ -170,14 +175,6 @@ class WalkKey(NamedTuple):
     region: int
     epoch: int
     view: int
-
-    def generator(self) -> np.random.Generator:
-        """A stream of its own, counter-based, without any state to carry around."""
-        run, region, epoch, view = (value % 2**64 for value in self)
-        bits = np.random.Philox(
-            key=np.array([run, region], np.uint64), counter=np.array([0, 0, epoch, view], np.uint64)
-        )
-        return np.random.Generator(bits)
 
 
 class Neighbours(NamedTuple):
@@ -192,17 +189,26 @@ class Neighbours(NamedTuple):
     degree: Rows
 
 
-def neighbours(yx: Rows) -> Neighbours:
-    """Who borders whom in a region.
+def neighbours(yx: Rows, region: NDArray[np.integer[Any]] | None = None) -> Neighbours:
+    """Who borders whom, in one region or in many at once.
 
     Args:
-        yx: (P, 2) row and column of each pixel, each pixel once.
+        yx: (P, 2) row and column of each pixel, each pixel of a region once.
+        region: (P,) which region each pixel belongs to; None puts all in one.
     """
     size = len(yx)
-    local = yx - yx.min(axis=0) + 1
-    lookup = np.full(local.max(axis=0) + 2, -1, np.int32)
-    lookup[local[:, 0], local[:, 1]] = np.arange(size, dtype=np.int32)
-    found = np.stack([lookup[local[:, 0] + dy, local[:, 1] + dx] for dy, dx in _EIGHT], axis=1)
+    local = yx.astype(np.int64) - yx.min(axis=0) + 1
+    height, width = local.max(axis=0) + 2
+    place = local[:, 0] * width + local[:, 1]
+    if region is not None:
+        place = place + region.astype(np.int64) * (height * width)
+    ascending = np.argsort(place, kind="stable")
+    ordered = place[ascending]
+    found = np.empty((size, len(_EIGHT)), np.int32)
+    for column, (dy, dx) in enumerate(_EIGHT):
+        wanted = place + dy * width + dx
+        at = np.minimum(np.searchsorted(ordered, wanted), size - 1)
+        found[:, column] = np.where(ordered[at] == wanted, ascending[at], -1)
     packed = np.take_along_axis(found, np.argsort(found < 0, axis=1, kind="stable"), axis=1)
     degree = (packed >= 0).sum(axis=1, dtype=np.int32)
     rows = np.where(packed >= 0, packed, np.arange(size, dtype=np.int32)[:, None])
@@ -212,8 +218,10 @@ def neighbours(yx: Rows) -> Neighbours:
 def random_walks(near: Neighbours, *, count: int, length: int, key: WalkKey) -> Rows:
     """Walks that step to one of the 8 neighbours in the region, each as likely; revisits happen.
 
-    Starts are dealt from a shuffled pack of all pixels, so no pixel starts twice before each has
-    started once. A walk never leaves the connected part that it starts in.
+    The first start is drawn; each further one lies a golden section of the region further in raster
+    order, so that starts are spread and no pixel starts twice before each has started once. A walk
+    never leaves the connected part that it starts in. Word `step % 4` of the counter
+    `(step // 4, walk, epoch, view)` chooses a step; step 0 of walk 0 chooses the first start.
 
     Args:
         near: of the region.
@@ -227,15 +235,31 @@ def random_walks(near: Neighbours, *, count: int, length: int, key: WalkKey) -> 
     Source: Chelali et al., CVIU 208-209 (2021), section 3.3.1.
     """
     size = len(near.degree)
-    generator = key.generator()
-    packs = [generator.permutation(size) for _ in range(-(-count // size))]
+    walk = np.arange(count)
+    blocks = np.arange(-(-length // 4))
+    counter = (blocks[None], walk[:, None], key.epoch, key.view)
+    words = philox((key.run, key.region), counter).reshape(count, -1)
     walks = np.empty((count, length), np.int32)
-    walks[:, 0] = np.concatenate(packs)[:count]
-    draws = generator.random((length - 1, count))
-    for step, draw in enumerate(draws, start=1):
+    walks[:, 0] = (below(words[0, 0], size) + walk * golden_stride(size)) % size
+    for step in range(1, length):
         here = walks[:, step - 1]
-        walks[:, step] = near.rows[here, (draw * near.degree[here]).astype(np.intp)]
+        walks[:, step] = near.rows[here, below(words[:, step], near.degree[here])]
     return walks
+
+
+def golden_stride(size: NDArray[np.integer[Any]] | int) -> NDArray[np.int64]:
+    """The step nearest above `size` / golden ratio that has no divisor in common with `size`.
+
+    Adding it again and again, modulo `size`, comes to every number before any twice.
+
+    >>> int(golden_stride(10))
+    7
+    """
+    size = np.asarray(size, np.int64)
+    stride = np.maximum(np.round(size * _GOLDEN).astype(np.int64), 1)
+    while (shared := np.gcd(stride, size) > 1).any():
+        stride = stride + shared
+    return stride
 
 
 def slice_through(yx: Rows, row: int, *, axis: Literal["x", "y"]) -> Rows:

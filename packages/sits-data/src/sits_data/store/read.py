@@ -82,10 +82,10 @@ class PlanarStore:
             id=int(self._columns["id"][place.index]),
             label=int(self.labels[place.index]),
             block=self.regions["block"][place.index].as_py(),
-            pixels=self._shard("pixels", place.shard)[place.rows],
-            qa=self._shard("qa", place.shard)[place.rows],
-            yx=self._shard("yx", place.shard)[place.rows],
-            labels=None if kind is None else self._shard(kind, place.shard)[place.rows],
+            pixels=self.shard("pixels", place.shard)[place.rows],
+            qa=self.shard("qa", place.shard)[place.rows],
+            yx=self.shard("yx", place.shard)[place.rows],
+            labels=None if kind is None else self.shard(kind, place.shard)[place.rows],
         )
 
     def order(self, index: int, name: str) -> NDArray[np.int32]:
@@ -101,7 +101,7 @@ class PlanarStore:
                 f"sits_data.orders, or planarize again with --orders {name}"
             )
         place = self._place(index)
-        curve = self._shard(f"orders/{name}", place.shard)[place.rows]
+        curve = self.shard(f"orders/{name}", place.shard)[place.rows]
         if curve.min() < 0 or curve.max() >= len(curve):
             raise DamagedStore(f"{self.path}: order {name} of region {index} leaves it; {_AGAIN}")
         return curve
@@ -151,7 +151,8 @@ class PlanarStore:
         rows = slice(first, first + int(self._columns["pixels"][index]))
         return _Place(index, int(self._columns["shard"][index]), rows)
 
-    def _shard(self, kind: str, shard: int) -> NDArray[Any]:
+    def shard(self, kind: str, shard: int) -> NDArray[Any]:
+        """One file of the store, mapped read-only: `pixels`, `qa`, `yx`, `label-NAME`, `orders/NAME`."""
         name = shard_file(kind, shard)
         if name not in self._maps:
             rows, dates = self.manifest.shard_rows[shard], self.manifest.dates
