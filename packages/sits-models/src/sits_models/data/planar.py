@@ -1,7 +1,9 @@
 """A planar store as a dataset of planar images, one region a sample."""
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -11,22 +13,40 @@ from torchgeo.datasets import NonGeoDataset
 
 from sits_data.errors import InvalidRequest
 from sits_data.store import open_store
-from sits_models.contract import Sample
+from sits_models.contract import Batch, Sample
+from sits_models.data.fixed import fixed_index, fixed_times
+from sits_models.data.normalisation import Normalisation
+from sits_models.data.table import PixelTable, Resident, open_table
+from sits_models.ops.gather import planar_batch
+
+_NOT_IN_A_SAMPLE = ("pad_mask", "length")
 
 
 class PlanarDataset(NonGeoDataset):
-    """Regions of a planar store along one of its curves; pixels stay on disk until asked for.
+    """Regions of a planar store along one of its curves.
 
     Args:
         root: the store.
         order: name of a stored curve; by default the store's first.
+        normalisation: of the values; None gives reflectance.
+        fixed: dates and positions (T, L) that every sample shall have, so that stock tasks for images
+            take them; None keeps all dates and pixels of a region. See `sits_models.data.fixed`.
+        resident: whether pixels are copied to memory, see `open_table`.
 
     Raises:
         NotAStore, DamagedStore: the path holds no store of this version, or not all of it.
-        InvalidRequest: the store has no such curve.
+        InvalidRequest: the store has no such curve, or a fixed size is below 1.
     """
 
-    def __init__(self, root: str | Path, *, order: str | None = None) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        order: str | None = None,
+        normalisation: Normalisation | None = None,
+        fixed: tuple[int, int] | None = None,
+        resident: Resident = "never",
+    ) -> None:
         self.store = open_store(root)
         orders = self.store.manifest.orders
         if not orders or (order is not None and order not in orders):
@@ -34,37 +54,59 @@ class PlanarDataset(NonGeoDataset):
                 f"the store {root} has the orders {', '.join(orders) or 'none'}, asked for "
                 f"{order or 'its first'}; planarize it again with --orders {order or 'hilbert'}"
             )
+        if fixed is not None and min(fixed) < 1:
+            raise InvalidRequest(f"a fixed shape needs at least 1 date and 1 position, got {fixed}")
         self.order = order or orders[0]
         self.classes = [one.name for one in self.store.manifest.classes]
+        self.normalisation, self.fixed, self.resident = normalisation, fixed, resident
 
     def __len__(self) -> int:
         """Number of regions."""
         return len(self.store)
 
+    def __getstate__(self) -> dict[str, object]:
+        """A worker process opens the files anew instead of getting their contents."""
+        cached = ("table", "_fixed_index", "_fixed_times")
+        return {name: value for name, value in vars(self).items() if name not in cached}
+
+    @cached_property
+    def table(self) -> PixelTable:
+        """The pixels of the store."""
+        return open_table(self.store, resident=self.resident)
+
+    def batch(self, indices: Sequence[int] | Tensor) -> Batch:
+        """The planar images of some regions at once: the fast path.
+
+        Args:
+            indices: positions of regions.
+
+        Returns:
+            Without a fixed shape, padded to the largest region.
+        """
+        regions = torch.as_tensor(indices, dtype=torch.int64)
+        if len(regions) and not (-len(self) <= int(regions.min()) and int(regions.max()) < len(self)):
+            raise IndexError(f"the store has regions 0 to {len(self) - 1}, got {indices}")
+        regions = regions % len(self)
+        if self.fixed is not None:
+            index, times = self._fixed_index[regions], self._fixed_times[regions]
+        else:
+            index, times = self._whole(regions), None
+        return planar_batch(self.table, regions, index, times=times, normalisation=self.normalisation)
+
     def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
         """The planar image of a region; see `Sample` for shapes, types and units."""
-        store, manifest = self.store, self.store.manifest
-        region, curve = store.region(index), store.order(index, self.order)
-        dn = region.pixels[curve]
-        image = np.where(
-            dn == 0, np.float32(0), dn * np.float32(manifest.scale) + np.float32(manifest.offset)
-        )
-        seen = (dn != 0).all(-1)
-        clear = store.clear(index)[curve] & seen
-        yx = (region.yx - region.yx.mean(0))[curve] * manifest.grid.resolution_m
-        sample = Sample(
-            image=torch.from_numpy(np.ascontiguousarray(image.transpose(2, 1, 0))),
-            dates=torch.from_numpy(store.dates.astype(np.int64)),
-            clear=torch.from_numpy(np.ascontiguousarray(clear.T)),
-            index=torch.from_numpy(curve.astype(np.int64)),
-            yx=torch.from_numpy(yx.astype(np.float32)),
-            region=torch.tensor(region.id),
-        )
-        if manifest.label is not None:
-            sample["label"] = torch.tensor(region.label)
-        if region.labels is not None:
-            sample["mask"] = torch.from_numpy(region.labels[curve].astype(np.int64))
-        return sample
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """Some samples at once; torch's loaders ask for a whole batch this way."""
+        batch = cast(dict[str, Tensor], self.batch(indices))
+        keys = [key for key in batch if key not in _NOT_IN_A_SAMPLE]
+        sizes = self.table.size[torch.as_tensor(indices)].tolist()
+        samples = []
+        for number, size in enumerate(sizes):
+            sample = {key: batch[key][number] for key in keys}
+            samples.append(_cropped(sample, size) if self.fixed is None else sample)
+        return cast(list[Sample], samples)
 
     def plot(self, sample: Sample, *, band: str | None = None) -> Figure:
         """Draw the planar image of one band; unclear observations are left white.
@@ -84,8 +126,33 @@ class PlanarDataset(NonGeoDataset):
         days = sample["dates"].numpy().astype("datetime64[D]")
         ticks = np.linspace(0, len(days) - 1, min(len(days), 6)).astype(int)
         axes.set_yticks(ticks, [str(days[tick]) for tick in ticks])
-        figure.colorbar(shown, label=f"reflectance {band}")
+        what = "reflectance" if self.normalisation is None else "normalised reflectance"
+        figure.colorbar(shown, label=f"{what} {band}")
         return figure
+
+    def _whole(self, regions: Tensor) -> Tensor:
+        """All rows of some regions along the curve, padded: (B, L)."""
+        size = self.table.size[regions, None]
+        position = torch.arange(int(size.max()) if len(regions) else 0)
+        rows = self.table.first_row[regions, None] + torch.where(position < size, position, 0)
+        return torch.where(position < size, self.table.curves[self.order][rows].long(), -1)
+
+    @cached_property
+    def _fixed_index(self) -> Tensor:
+        assert self.fixed is not None
+        return fixed_index(self.table, self.order, self.fixed[1])
+
+    @cached_property
+    def _fixed_times(self) -> Tensor:
+        assert self.fixed is not None
+        return fixed_times(self.table, self.fixed[0])
+
+
+def _cropped(sample: dict[str, Tensor], size: int) -> dict[str, Tensor]:
+    """Without the positions that pad a sample to its batch."""
+    last = {"image", "clear", "index", "mask"} & sample.keys()
+    crop = {key: sample[key][..., :size].contiguous() for key in last}
+    return sample | crop | {"yx": sample["yx"][:size]}
 
 
 class TensorSummary(NamedTuple):

@@ -1,0 +1,280 @@
+"""Planar stores as a TorchGeo datamodule, for methods of self-supervision and for tasks alike."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, cast, get_args
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+from torchgeo.datamodules import NonGeoDataModule
+
+from sits_data.errors import InvalidRequest
+from sits_data.manifest import LabelClass
+from sits_data.store import PlanarStore
+from sits_models.contract import Batch, Sample
+from sits_models.data.items import Items, Unit, few_items, items_of, with_classes
+from sits_models.data.loader import RegionLoader
+from sits_models.data.normalisation import Normalisation, fit_normalisation
+from sits_models.data.planar import PlanarDataset
+from sits_models.data.regions import RegionBatch
+from sits_models.data.sampler import Group, StoreYearSampler, calendar_years
+from sits_models.data.sides import SplitName, choose_sides
+from sits_models.data.splits import Split
+from sits_models.data.stores import open_stores, shared_classes
+from sits_models.data.table import PixelTable, Resident, open_table
+from sits_models.data.task_views import TaskViews
+
+_log = logging.getLogger("sits_models")
+
+
+class PlanarDataModule(NonGeoDataModule):
+    """Batches of regions of planar stores, split in space, normalised by what trains.
+
+    Loaders yield `RegionBatch`. A task gets it as a `Batch` of the contract; a model that has the
+    attribute `takes_regions = True` gets it as it is and draws its own views.
+
+    After `setup` there are `stores`, `tables`, `bands`, `classes`, `normalisation`, `chosen` (the
+    `Split`, or None where all train), and `train_regions` and `test_regions`, positions in each store.
+
+    Args:
+        root: a store, or several of the same bands and resolution; "." is the only `*.planar` of the
+            working directory.
+        batch_size: samples of one process.
+        order: the stored curve of a task's views; None draws any to train, and takes the first to
+            test; "walk" draws random walks.
+        length: positions of a task's view.
+        dates: of a task's training view, drawn anew each time; None for all. Tests use all.
+        fixed: dates and positions (T, L) of samples of one shape without padding, for stock tasks; in
+            place of `order`'s draws, `length` and `dates`. See `sits_models.data.fixed`.
+        years: batches of one calendar year; None is yes for `split` "none", else the whole series.
+        folds: of `split` "blocks".
+        fold: which one tests, 0 … folds-1; 0 for the two halves. None trains on all labelled regions.
+        split: how labelled regions are split: see `block_folds` and `halves`. "none" trains on all
+            regions, labelled or not. None is "none" for a model that takes regions, else "blocks".
+        block_m: side of the blocks in metres; None takes the store's, smaller for small sites.
+        gap_m: training regions nearer than that to a test region are left out.
+        fraction: of the labels of each class, above 0 to 1; None for all.
+        shots: labels of each class; None for all.
+        unit: what one sample is; a "pixel" is an image of one position.
+        resident: whether pixels are copied to the training device, see `open_table`.
+        seed: of splits, few labels, order of samples and views.
+        num_workers: no use is made of it: batches are index lists, and gathered on the device.
+        normalisation: of a checkpoint, say; None fits one to the training regions.
+
+    Raises:
+        InvalidRequest: a setting is out of its range, or contradicts another.
+
+    Example::
+
+        torchgeo fit --model sits_models.tasks.RegionClassification
+            --data sits_models.data.PlanarDataModule --data.root field.planar
+    """
+
+    # TorchGeo's tasks undo these before they plot: values are normalised already.
+    mean, std = torch.tensor(0.0), torch.tensor(1.0)
+
+    def __init__(
+        self,
+        root: str | list[str] = ".",
+        *,
+        batch_size: int = 64,
+        order: str | None = None,
+        length: int = 64,
+        dates: int | None = None,
+        fixed: tuple[int, int] | None = None,
+        years: bool | None = None,
+        folds: int = 5,
+        fold: int | None = 0,
+        split: SplitName | None = None,
+        block_m: int | None = None,
+        gap_m: float = 50,
+        fraction: float | None = None,
+        shots: int | None = None,
+        unit: Unit = "region",
+        resident: Resident = "auto",
+        seed: int = 0,
+        num_workers: int = 0,
+        normalisation: Normalisation | None = None,
+    ) -> None:
+        super().__init__(PlanarDataset, batch_size, num_workers)
+        self.root, self.resident, self.seed, self.normalisation = root, resident, seed, normalisation
+        self.split, self.folds, self.fold, self.years = split, folds, fold, years
+        self.block_m, self.gap_m = block_m, gap_m
+        self.fraction, self.shots, self.unit = fraction, shots, unit
+        self.views = TaskViews(length, dates, order, fixed)
+        self._check_settings()
+        self.stores: list[PlanarStore] = []
+        self.tables: list[PixelTable] = []
+        self.bands: tuple[str, ...] = ()
+        self.classes: tuple[LabelClass, ...] = ()
+        self.chosen: Split | None = None
+        self.train_regions: list[NDArray[np.int64]] = []
+        self.test_regions: list[NDArray[np.int64]] = []
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002
+        """Open the stores and decide who trains; the second time that is known.
+
+        Raises:
+            NotAStore, DamagedStore: a path holds no store of this version, or not all of it.
+            InvalidRequest: the stores do not fit together, or lack the curve.
+            TooFewLabels: labels are missing, or cannot be split as asked.
+        """
+        if not self.tables:
+            self._choose_regions()
+            self._open_tables()
+        if self.trainer is not None and not any(map(len, self.test_regions)):
+            self.trainer.limit_val_batches = 0  # nobody to validate on; an empty loader makes it warn
+
+    def train_dataloader(self) -> RegionLoader:  # type: ignore[override]
+        """Shuffled; batches of one store, and of one calendar year where `years` says so."""
+        items = self._items(self.train_regions, labelled=self.split != "none")
+        if self.fraction is not None or self.shots is not None:
+            items = few_items(
+                self.tables, items, fraction=self.fraction, shots=self.shots, seed=self.seed
+            )
+        years = self.split == "none" if self.years is None else self.years
+        windows = [_years(table) if years else [(0, len(table.dates))] for table in self.tables]
+        return self._loader(items, windows, train=True)
+
+    def val_dataloader(self) -> RegionLoader | list[RegionLoader]:  # type: ignore[override]
+        """The regions that test, in order; no loader where all regions train."""
+        return self._evaluation_loader(self.test_regions, labelled=True)
+
+    def test_dataloader(self) -> RegionLoader | list[RegionLoader]:  # type: ignore[override]
+        """The regions that test, in order; no loader where all regions train."""
+        return self._evaluation_loader(self.test_regions, labelled=True)
+
+    def predict_dataloader(self) -> RegionLoader | list[RegionLoader]:  # type: ignore[override]
+        """All regions, labelled or not, in order."""
+        everybody = [np.arange(len(store)) for store in self.stores]
+        return self._evaluation_loader(everybody, labelled=False)
+
+    def on_after_batch_transfer(  # type: ignore[override]
+        self,
+        batch: RegionBatch,
+        dataloader_idx: int,  # noqa: ARG002
+    ) -> RegionBatch | Batch:
+        """Gather the pixels of a task's view, on the device that the batch is on."""
+        return batch if self._takes_regions else self.views.draw(batch)
+
+    def plot(self, sample: Sample, **settings: Any) -> Figure:
+        """Draw one band of a sample; TorchGeo's tasks ask for it when they log figures.
+
+        Args:
+            sample: one of a batch, with or without a `prediction`.
+            **settings: of `PlanarDataset.plot`.
+        """
+        on_cpu = {key: cast(Tensor, value).cpu() for key, value in sample.items()}
+        dataset = PlanarDataset(self.stores[0].path, normalisation=self.normalisation)
+        figure = dataset.plot(cast(Sample, on_cpu), **settings)
+        known = {key: int(on_cpu[key]) for key in ("label", "prediction") if key in on_cpu}
+        named = (f"{key}: {self.classes[one].name}" for key, one in known.items() if one >= 0)
+        figure.suptitle(", ".join(named))
+        return figure
+
+    @property
+    def _takes_regions(self) -> bool:
+        return self.trainer is not None and getattr(
+            self.trainer.lightning_module, "takes_regions", False
+        )
+
+    def _check_settings(self) -> None:
+        views = self.views
+        for name, value, least in [
+            ("batch_size", self.batch_size, 1),
+            ("length", views.length, 1),
+            ("dates", views.dates, 1),
+            ("fold", self.fold, 0),
+        ]:
+            if value is not None and value < least:
+                raise InvalidRequest(f"{name} must be at least {least}, got {value}")
+        choices = [("split", self.split, get_args(SplitName)), ("unit", self.unit, get_args(Unit))]
+        for name, choice, known in choices:
+            if choice is not None and choice not in known:
+                raise InvalidRequest(f"{name} must be one of {', '.join(known)}, got {choice}")
+        if views.fixed is not None and (min(views.fixed) < 1 or self.unit == "pixel"):
+            raise InvalidRequest(
+                "fixed needs at least 1 date and 1 position, of regions and not of pixels, got "
+                f"{views.fixed} with unit {self.unit}"
+            )
+        folds = self.folds if self.split in ("blocks", None) else 1
+        if self.fold is not None and self.fold >= folds:
+            raise InvalidRequest(
+                f"fold counts from 0 and must be below the number of folds {folds}, got {self.fold}"
+            )
+        if self.split == "none" and (self.fraction is not None or self.shots is not None):
+            raise InvalidRequest(
+                "fraction and shots choose among labels, split none takes all regions; use another "
+                "split, and fold null to train on all labelled regions"
+            )
+
+    def _choose_regions(self) -> None:
+        if self.split is None:
+            self.split = "none" if self._takes_regions else "blocks"
+        self.stores = open_stores(self.root)
+        self.bands = self.stores[0].manifest.bands
+        self.classes, _ = shared_classes(self.stores)
+        sides = choose_sides(
+            self.stores,
+            split=self.split,
+            folds=self.folds,
+            fold=self.fold,
+            block_m=self.block_m,
+            gap_m=self.gap_m,
+            seed=self.seed,
+        )
+        self.train_regions, self.test_regions, self.chosen = sides.train, sides.test, sides.split
+        if self.chosen is not None:
+            _log.info("%s", self.chosen.description)
+        self.normalisation = self.normalisation or fit_normalisation(self.stores, self.train_regions)
+
+    def _open_tables(self) -> None:
+        device = self.trainer.strategy.root_device if self.trainer else "cpu"
+        self.tables = [
+            with_classes(open_table(store, device=device, resident=self.resident), self.classes)
+            for store in self.stores
+        ]
+        if self.unit == "region" and not self._takes_regions:
+            self.views.check(self.tables)
+
+    def _items(self, regions: Sequence[NDArray[np.int64]], *, labelled: bool) -> list[Items]:
+        return [
+            items_of(table, chosen, unit=self.unit, labelled=labelled)
+            for table, chosen in zip(self.tables, regions, strict=True)
+        ]
+
+    def _evaluation_loader(
+        self, regions: Sequence[NDArray[np.int64]], *, labelled: bool
+    ) -> RegionLoader | list[RegionLoader]:
+        items = self._items(regions, labelled=labelled)
+        windows = [[(0, len(table.dates))] for table in self.tables]
+        return self._loader(items, windows, train=False) if any(map(len, items)) else []
+
+    def _loader(
+        self, items: list[Items], windows: list[list[tuple[int, int]]], *, train: bool
+    ) -> RegionLoader:
+        sampler = StoreYearSampler(
+            [
+                Group(store, window, np.arange(len(items[store])))
+                for store, some in enumerate(windows)
+                for window in some
+            ],
+            batch_size=self.batch_size,
+            seed=self.seed,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            world_size=self.trainer.world_size if self.trainer else 1,
+            shuffle=train,
+            # A contrastive loss depends on the size of its batch; a task needs every label.
+            drop_last=self.split == "none",
+        )
+        return RegionLoader(sampler, self.tables, items, normalisation=self.normalisation)
+
+
+def _years(table: PixelTable) -> list[tuple[int, int]]:
+    windows = calendar_years(table.dates.cpu().numpy())
+    used = sum(stop - first for first, stop in windows)
+    _log.info("%d of %d dates, in %d periods of batches", used, len(table.dates), len(windows))
+    return windows

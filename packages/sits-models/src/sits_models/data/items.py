@@ -1,0 +1,118 @@
+"""What one sample is: a region, or one pixel of a region."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sits_data.manifest import LabelClass
+from sits_models.data.splits import few_labels
+from sits_models.data.table import PixelTable
+
+Unit = Literal["region", "pixel"]
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """Samples of one store, by number.
+
+    Args:
+        regions: (N,) int64 position in the table of each sample's region.
+        rows: (N,) int64 region-local row, where one pixel is one sample; else None.
+    """
+
+    regions: Numbers
+    rows: Numbers | None = None
+
+    def __len__(self) -> int:
+        return len(self.regions)
+
+    def chosen(self, numbers: Numbers) -> "Items":
+        """Some of the samples."""
+        return Items(self.regions[numbers], None if self.rows is None else self.rows[numbers])
+
+
+def items_of(table: PixelTable, regions: Numbers, *, unit: Unit, labelled: bool = False) -> Items:
+    """The samples that some regions make.
+
+    Args:
+        table: the store's.
+        regions: (N,) int64 positions in it.
+        unit: "region" makes one sample of each, "pixel" one of each pixel.
+        labelled: leave out pixels without a label, where a raster labels each.
+    """
+    if unit == "region":
+        return Items(regions)
+    size = table.size.cpu().numpy()[regions]
+    rows = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+    items = Items(np.repeat(regions, size), rows.astype(np.int64))
+    if not labelled or table.pixel_label is None:
+        return items
+    return items.chosen(np.flatnonzero(table.pixel_label.cpu().numpy()[_numbers(table, items)] >= 0))
+
+
+def few_items(
+    tables: Sequence[PixelTable],
+    items: Sequence[Items],
+    *,
+    fraction: float | None,
+    shots: int | None,
+    seed: int,
+) -> list[Items]:
+    """A few samples of each class, counted over all stores; see `few_labels`.
+
+    Args:
+        tables: of each store.
+        items: of each store, what there is to choose from.
+        fraction: of each class.
+        shots: of each class.
+        seed: of the choice.
+    """
+    pairs = list(zip(tables, items, strict=True))
+    labels = [_labels(table, one) for table, one in pairs]
+    start = np.cumsum([0, *map(len, labels)])
+    numbers = [
+        _numbers(table, one) + first for (table, one), first in zip(pairs, start[:-1], strict=True)
+    ]
+    chosen = few_labels(
+        np.concatenate(numbers), np.concatenate(labels), fraction=fraction, shots=shots, seed=seed
+    )
+    return [
+        one.chosen(np.flatnonzero(np.isin(mine, chosen)))
+        for one, mine in zip(items, numbers, strict=True)
+    ]
+
+
+def with_classes(table: PixelTable, classes: Sequence[LabelClass]) -> PixelTable:
+    """The same pixels with labels numbered by another list of classes, matched by their codes.
+
+    Args:
+        table: of a store.
+        classes: that hold all of the table's, see `shared_classes`.
+    """
+    number = {one.code: label for label, one in enumerate(classes)}
+    # The last entry serves -1, unlabelled.
+    new = torch.tensor([number[one.code] for one in table.classes] + [-1], device=table.device)
+    pixel_label = None if table.pixel_label is None else new[table.pixel_label]
+    return replace(table, classes=tuple(classes), label=new[table.label], pixel_label=pixel_label)
+
+
+def _numbers(table: PixelTable, items: Items) -> Numbers:
+    """A number for each sample that is the same in every split: its region's or its pixel's place."""
+    if items.rows is None:
+        return items.regions
+    return np.asarray(table.first_row.cpu().numpy()[items.regions] + items.rows)
+
+
+def _labels(table: PixelTable, items: Items) -> Numbers:
+    """Labels of all samples of a store that there could be, by `_numbers`."""
+    label = table.label.cpu().numpy()
+    if items.rows is None:
+        return np.asarray(label)
+    if table.pixel_label is not None:
+        return np.asarray(table.pixel_label.cpu().numpy())
+    return np.repeat(label, table.size.cpu().numpy())

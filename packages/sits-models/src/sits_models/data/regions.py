@@ -1,0 +1,85 @@
+"""What the loader of a planar datamodule yields: which regions, not yet their pixels.
+
+Pixels are gathered on the device that trains, by whoever knows which view is wanted: a method of
+self-supervised learning draws several, a task one.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from sits_models.contract import Batch
+from sits_models.data.normalisation import Normalisation
+from sits_models.data.table import PixelTable
+from sits_models.ops.gather import planar_batch
+
+
+@dataclass(frozen=True, eq=False)
+class RegionBatch:
+    """Some regions of one store and one period; Lightning moves it by `.to(device)`.
+
+    In `self.log` pass `batch_size=len(batch)`: Lightning cannot guess it from the table.
+
+    Args:
+        table: the pixels of the store.
+        regions: (B,) int64 positions in the table, on `device`.
+        window: dates that views may show, first and stop along `table.dates`.
+        run: seed of the run, for keyed draws.
+        epoch: for keyed draws; -1 is evaluation, whose draws stay fixed.
+        normalisation: of the values; None leaves reflectance.
+        device: where views are wanted.
+        rows: (B,) int64 region-local row, where one pixel is one sample; else None.
+    """
+
+    table: PixelTable
+    regions: Tensor
+    window: tuple[int, int]
+    run: int
+    epoch: int
+    normalisation: Normalisation | None
+    device: torch.device
+    rows: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.regions)
+
+    @property
+    def label(self) -> Tensor:
+        """(B,) int64 classes of the samples, -1 = unlabelled, on `device`."""
+        table, regions = self.table, self.regions.to(self.table.device)
+        if self.rows is None or table.pixel_label is None:
+            return table.label[regions].to(self.device)
+        return table.pixel_label[table.first_row[regions] + self.rows.to(table.device)].to(self.device)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "RegionBatch":
+        """The same batch for another device; the table stays where it is."""
+        device = torch.device(device)
+        return replace(
+            self,
+            device=device,
+            regions=self.regions.to(device, non_blocking=non_blocking),
+            rows=None if self.rows is None else self.rows.to(device, non_blocking=non_blocking),
+        )
+
+    def view(self, index: Tensor, times: Tensor | None = None) -> Batch:
+        """The pixels along index lists, on `device`: normalised, masked, in the layout of a batch.
+
+        Args:
+            index: (B, L) int64 region-local rows, -1 = padded position.
+            times: (B, T) int64 positions along `table.dates`, ascending, -1 padded at the tail; None
+                takes all dates of the window.
+        """
+        if times is None:
+            times = torch.arange(*self.window, device=self.table.device).expand(len(self), -1)
+        batch = planar_batch(
+            self.table,
+            self.regions,
+            index,
+            times=times,
+            normalisation=self.normalisation,
+            device=self.device,
+        )
+        if "label" in batch:
+            batch["label"] = self.label
+        return batch

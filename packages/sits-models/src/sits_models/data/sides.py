@@ -1,0 +1,79 @@
+"""From the settings of a datamodule to who trains and who tests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sits_data.store import PlanarStore
+from sits_models.data.splits import Split, block_folds, halves
+from sits_models.data.stores import check_labels, shared_classes
+
+SplitName = Literal["blocks", "west-east", "north-south", "none"]
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Who trains and who tests.
+
+    Args:
+        train: of each store, (N,) int64 positions of its regions, ascending.
+        test: of each store, none where all train.
+        split: what was done; None where all train.
+    """
+
+    train: list[Positions]
+    test: list[Positions]
+    split: Split | None
+
+
+def choose_sides(
+    stores: Sequence[PlanarStore],
+    *,
+    split: SplitName,
+    folds: int,
+    fold: int | None,
+    block_m: int | None,
+    gap_m: float,
+    seed: int,
+) -> Sides:
+    """Split the regions of some stores.
+
+    Args:
+        stores: taken together.
+        split: "none" trains on all regions, labelled or not.
+        folds: of `split` "blocks".
+        fold: which one tests; None trains on all labelled regions.
+        block_m: see `block_folds`.
+        gap_m: see `block_folds` and `halves`.
+        seed: see `block_folds`.
+
+    Raises:
+        InvalidRequest, TooFewLabels: see `block_folds` and `halves`.
+    """
+    if split == "none":
+        everybody = [np.arange(len(store)) for store in stores]
+        return Sides(everybody, _nobody(stores), None)
+    if fold is None:
+        check_labels(stores)
+        labels = shared_classes(stores)[1]
+        return Sides([np.flatnonzero(one >= 0) for one in labels], _nobody(stores), None)
+    if split == "blocks":
+        found = block_folds(stores, folds=folds, block_m=block_m, gap_m=gap_m, seed=seed)[fold]
+    else:
+        found = halves(stores, axis=split, gap_m=gap_m)
+    return Sides(_by_store(found.train, stores), _by_store(found.test, stores), found)
+
+
+def _nobody(stores: Sequence[PlanarStore]) -> list[Positions]:
+    return [np.array([], np.int64) for _ in stores]
+
+
+def _by_store(positions: Positions, stores: Sequence[PlanarStore]) -> list[Positions]:
+    """Positions that count on through the stores, as positions in each."""
+    start = np.cumsum([0, *map(len, stores)])
+    parts = np.split(positions, np.searchsorted(positions, start[1:-1]))
+    return [part - first for part, first in zip(parts, start[:-1], strict=True)]

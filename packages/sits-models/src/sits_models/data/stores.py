@@ -1,0 +1,107 @@
+"""Which planar stores to learn from, and whether they fit together."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sits_data.errors import InvalidRequest
+from sits_data.manifest import LabelClass
+from sits_data.store import PlanarStore, open_store
+from sits_models.errors import TooFewLabels
+
+Labels = NDArray[np.int64]
+
+
+def find_stores(root: str | Path | Sequence[str | Path] = ".") -> list[Path]:
+    """The folders of the stores that are meant.
+
+    Args:
+        root: one store or several; "." is the only `*.planar` of the working directory.
+
+    Raises:
+        InvalidRequest: no store is named, one is named twice, or "." leaves a choice.
+    """
+    roots = [Path(root)] if isinstance(root, str | Path) else [Path(one) for one in root]
+    if not roots:
+        raise InvalidRequest(
+            "at least one planar store is needed, got none; name one: --store FILE.planar"
+        )
+    if twice := {str(one) for one in roots if roots.count(one) > 1}:
+        raise InvalidRequest(f"each store may be named once, got {', '.join(sorted(twice))} twice")
+    if roots != [Path()] or (Path() / "manifest.json").is_file():
+        return roots
+    found = sorted(Path().glob("*.planar"))
+    if len(found) == 1:
+        return found
+    here = ", ".join(map(str, found)) or "none"
+    hint = f"--store {found[0]}" if found else "--store FILE.planar, made by sits-data planarize"
+    raise InvalidRequest(
+        f"the folder {Path.cwd()} must hold one *.planar when no store is named, it has {here}; "
+        f"name one: {hint}"
+    )
+
+
+def open_stores(root: str | Path | Sequence[str | Path] = ".") -> list[PlanarStore]:
+    """Open the stores that are meant, and check that one model can take them all.
+
+    Raises:
+        NotAStore, DamagedStore: a path holds no store of this version, or not all of it.
+        InvalidRequest: see `find_stores`; or bands or resolutions differ.
+    """
+    stores = [open_store(path) for path in find_stores(root)]
+    first = stores[0]
+    for store in stores[1:]:
+        for what, ours, theirs in [
+            ("bands", ", ".join(store.manifest.bands), ", ".join(first.manifest.bands)),
+            (
+                "resolution",
+                f"{store.manifest.grid.resolution_m} m",
+                f"{first.manifest.grid.resolution_m} m",
+            ),
+        ]:
+            if ours != theirs:
+                raise InvalidRequest(
+                    f"stores must have the same {what}, {store.path} has {ours} and {first.path} "
+                    f"{theirs}; train on one of them, or build their cubes alike"
+                )
+    return stores
+
+
+def shared_classes(stores: Sequence[PlanarStore]) -> tuple[tuple[LabelClass, ...], list[Labels]]:
+    """Classes of several stores as one list, and every region's class in it.
+
+    Classes are the same when their codes are; the first store's come first, so that one store alone
+    keeps its numbers.
+
+    Returns:
+        The classes, and of each store (R,) int64 classes, -1 = unlabelled.
+    """
+    classes: dict[int | str, LabelClass] = {}
+    for store in stores:
+        for one in store.manifest.classes:
+            classes.setdefault(one.code, one)
+    number = {code: label for label, code in enumerate(classes)}
+    labels = []
+    for store in stores:
+        # The last entry serves -1, unlabelled.
+        new = np.array([number[one.code] for one in store.manifest.classes] + [-1], np.int64)
+        labels.append(new[store.labels])
+    return tuple(classes.values()), labels
+
+
+def check_labels(stores: Sequence[PlanarStore]) -> None:
+    """Stop unless the regions of some stores have at least two classes.
+
+    Raises:
+        TooFewLabels: they have fewer.
+    """
+    labels = np.concatenate(shared_classes(stores)[1])
+    found = len(np.unique(labels[labels >= 0]))
+    if found < 2:
+        raise TooFewLabels(
+            "labels of at least two classes are needed, "
+            f"{', '.join(str(store.path) for store in stores)} has {found or 'none'}; planarize with "
+            "--label-field or --labels, from a column or raster of more classes"
+        )

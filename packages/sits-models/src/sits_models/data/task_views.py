@@ -1,0 +1,130 @@
+"""The views that a task learns from and is judged on; methods of self-supervision draw their own.
+
+Draws are keyed by run, region and epoch: they depend neither on the batch nor on the device.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from sits_data.errors import InvalidRequest
+from sits_models.contract import Batch
+from sits_models.data.fixed import fixed_index, fixed_times
+from sits_models.data.regions import RegionBatch
+from sits_models.data.table import PixelTable
+from sits_models.ops.philox import below, philox
+from sits_models.ops.walks import random_walks
+
+_PLACE, _DATES = 0, 1  # what a draw is for, in the place of the number of a view
+
+_log = logging.getLogger("sits_models")
+
+
+@dataclass(frozen=True, eq=False)
+class TaskViews:
+    """What a task sees of a region: to train under the batch's epoch, to test under epoch -1.
+
+    Training shows a random run of positions along a curve, on a random choice of dates. Testing shows
+    the middle of one curve, always the same, on all dates.
+
+    Args:
+        length: positions; a region with fewer pixels is padded. A pixel is one position.
+        dates: of a training view, drawn for each region; None takes all, as does more than there are.
+        order: name of a stored curve; None draws any of them to train and takes the first to test.
+            "walk" draws a random walk.
+        fixed: dates and positions of views of one shape, to train and to test: see
+            `sits_models.data.fixed`. In place of the other three, but for a curve's name.
+    """
+
+    length: int
+    dates: int | None = None
+    order: str | None = None
+    fixed: tuple[int, int] | None = None
+    _fixed: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    def check(self, tables: Sequence[PixelTable]) -> None:
+        """Stop if a table lacks the curve; say how many regions are padded.
+
+        Raises:
+            InvalidRequest: a table has no curves, or not this one.
+        """
+        if self.order == "walk" and self.fixed is None:
+            return
+        for table in tables:
+            self._curves(table)
+            small = int((table.size < self.length).sum())
+            if small and self.fixed is None:
+                _log.info(
+                    "%d of %d regions have fewer than %d pixels and are padded",
+                    small,
+                    len(table),
+                    self.length,
+                )
+
+    def draw(self, batch: RegionBatch) -> Batch:
+        """The view of each sample of a batch."""
+        if self.fixed is not None:
+            index, times = self._all_fixed(batch.table)
+            regions = batch.regions.to(index.device)
+            return batch.view(index[regions], times[regions])
+        return batch.view(self._index(batch), self._times(batch))
+
+    def _index(self, batch: RegionBatch) -> Tensor:
+        """Region-local rows (B, L), -1 where a region has ended."""
+        table, regions = batch.table, batch.regions.to(batch.table.device)
+        if batch.rows is not None:
+            return batch.rows[:, None]
+        if self.order == "walk":
+            keys = {"run": batch.run, "epoch": batch.epoch, "view": _PLACE}
+            return random_walks(table, regions, length=self.length, **keys)[:, 0]
+        curves, spare = self._curves(table), (table.size[regions] - self.length).clamp(min=0)
+        if batch.epoch < 0:
+            return self._along(table, regions, curves[0], spare // 2)
+        words = _words(batch, _PLACE, 2)
+        runs = [self._along(table, regions, name, below(words[:, 0], spare + 1)) for name in curves]
+        drawn = below(words[:, 1], len(curves))
+        return torch.stack(runs)[drawn, torch.arange(len(drawn), device=drawn.device)]
+
+    def _along(self, table: PixelTable, regions: Tensor, curve: str, first: Tensor) -> Tensor:
+        place = first[:, None] + torch.arange(self.length, device=table.device)
+        inside = place < table.size[regions, None]
+        rows = table.first_row[regions, None] + torch.where(inside, place, 0)
+        return torch.where(inside, table.curves[curve][rows].long(), -1)
+
+    def _times(self, batch: RegionBatch) -> Tensor | None:
+        """Positions along the table's dates (B, T), ascending; None is all of the batch's window."""
+        start, stop = batch.window
+        if batch.epoch < 0 or self.dates is None or self.dates >= stop - start:
+            return None
+        keys = _words(batch, _DATES, stop - start)
+        return start + keys.argsort(dim=1, stable=True)[:, : self.dates].sort(dim=1).values
+
+    def _curves(self, table: PixelTable) -> list[str]:
+        stored = list(table.curves)
+        if not stored or (self.order is not None and self.order not in stored):
+            wanted = self.order or "its first"
+            raise InvalidRequest(
+                f"the store has the orders {', '.join(stored) or 'none'}, asked for {wanted}; "
+                f"planarize it again with --orders {self.order or 'hilbert'}"
+            )
+        return stored if self.order is None else [self.order]
+
+    def _all_fixed(self, table: PixelTable) -> tuple[Tensor, Tensor]:
+        """Index lists and dates of all regions of a table, found when they are first asked for."""
+        assert self.fixed is not None
+        if id(table) not in self._fixed:
+            index = fixed_index(table, self._curves(table)[0], self.fixed[1])
+            self._fixed[id(table)] = index, fixed_times(table, self.fixed[0])
+        return self._fixed[id(table)]
+
+
+def _words(batch: RegionBatch, purpose: int, count: int) -> Tensor:
+    """Random words of each sample: (B, count) int64 below 2³²."""
+    table, regions = batch.table, batch.regions.to(batch.table.device)
+    blocks = torch.arange(-(-count // 4), device=table.device)
+    row = 0 if batch.rows is None else batch.rows.to(table.device)[:, None]
+    words = philox((batch.run, table.region_id[regions, None]), (blocks, row, batch.epoch, purpose))
+    return words.flatten(1)[:, :count]

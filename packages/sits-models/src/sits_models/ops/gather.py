@@ -1,0 +1,127 @@
+"""From index lists to a batch: gather, dequantise, normalise, mask, lay out."""
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sits_models.contract import Batch
+from sits_models.ops.decode import decode_rows
+
+if TYPE_CHECKING:
+    from sits_models.data.normalisation import Normalisation
+    from sits_models.data.table import PixelTable
+
+
+def planar_batch(
+    table: "PixelTable",
+    regions: Tensor,
+    index: Tensor,
+    *,
+    times: Tensor | None = None,
+    normalisation: "Normalisation | None" = None,
+    device: torch.device | str | None = None,
+) -> Batch:
+    """The planar images of some regions along index lists.
+
+    Digital numbers are gathered where the table lies and cross to `device` as they are; the rest
+    happens there. A date on which any band of a pixel is 0 was not observed.
+
+    Args:
+        table: the pixels.
+        regions: (B,) int64 positions in the table.
+        index: (B, L) int64 region-local rows, -1 = padded position.
+        times: (B, T) int64 positions along the table's dates, -1 padded at the tail; None takes all.
+        normalisation: of the values; None leaves reflectance, unit 1.
+        device: where the batch is wanted; None is where the table lies.
+
+    Returns:
+        `label` where the table has classes, `mask` where these are known for each pixel.
+    """
+    target = torch.device(device) if device is not None else table.device
+    regions, index = regions.to(table.device), index.to(table.device)
+    if times is None:
+        times = torch.arange(len(table.dates), device=table.device).expand(len(regions), -1)
+    times = times.to(table.device)
+    inside, real = index >= 0, times >= 0
+    rows = table.first_row[regions, None] + index.clamp(min=0)
+    gain, bias = table.affine(normalisation, target)
+    if table.device.type == target.type == "cpu":
+        image, clear = _on_cpu(table, torch.where(inside, rows, -1), times, gain, bias)
+    else:
+        digits, quality = table.observations(rows, times.clamp(min=0))
+        image, clear = decode(
+            digits.to(target, non_blocking=True),
+            quality.to(target, non_blocking=True),
+            (inside[:, None] & real[..., None]).to(target),
+            gain,
+            bias,
+            unclear_bits=table.unclear_bits,
+        )
+    centred = (table.yx[rows] - table.centre[regions, None]) * table.resolution_m
+    batch = {
+        "image": image,
+        "dates": torch.where(real, table.dates[times.clamp(min=0)], 0),
+        "clear": clear,
+        "pad_mask": real,
+        "length": real.sum(-1),
+        "index": index,
+        "yx": torch.where(inside[..., None], centred, 0),
+        "region": table.region_id[regions],
+    }
+    if table.classes:
+        batch["label"] = table.label[regions]
+    if table.pixel_label is not None:
+        batch["mask"] = torch.where(inside, table.pixel_label[rows], -1)
+    return cast(Batch, {key: value.to(target, non_blocking=True) for key, value in batch.items()})
+
+
+def decode(
+    digits: Tensor, quality: Tensor, real: Tensor, gain: Tensor, bias: Tensor, *, unclear_bits: int
+) -> tuple[Tensor, Tensor]:
+    """Gathered observations as an image: the definition that faster ones are tested against.
+
+    Args:
+        digits: (B, L, T, C) int16, the bits of uint16 DN; 0 = not observed.
+        quality: (B, L, T) uint8 bits.
+        real: (B, T, L) bool, False where padded.
+        gain: (C,) float32, value = DN * gain + bias.
+        bias: (C,) float32.
+        unclear_bits: bits of `quality` that count as unclear.
+
+    Returns:
+        Image (B, C, T, L) float32, 0 where not observed or padded, and clear (B, T, L) bool.
+    """
+    seen = (digits != 0).all(-1).transpose(1, 2) & real
+    clear = seen & ((quality & unclear_bits) == 0).transpose(1, 2)
+    values = (digits.int() & 0xFFFF).float() * gain + bias
+    image = values.permute(0, 3, 2, 1).contiguous()
+    return image.masked_fill_(~seen[:, None], 0), clear
+
+
+def _on_cpu(
+    table: "PixelTable", rows: Tensor, times: Tensor, gain: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    # NumPy's allocator gives memory back that was used before; torch's takes fresh pages, which cost
+    # more than the gather.
+    shape = (times.shape[1], rows.shape[1])
+    image = np.empty((len(rows), len(table.bands), *shape), np.float32)
+    clear = np.empty((len(rows), *shape), np.bool_)
+    first = 0
+    for digits, quality in zip(table.pixels, table.qa, strict=True):
+        decode_rows(
+            digits.numpy(),
+            quality.numpy(),
+            first,
+            rows.numpy(),
+            times.numpy(),
+            gain.numpy(),
+            bias.numpy(),
+            table.unclear_bits,
+            first == 0,
+            image,
+            clear,
+        )
+        first += len(digits)
+    return torch.from_numpy(image), torch.from_numpy(clear)
