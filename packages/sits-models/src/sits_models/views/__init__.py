@@ -1,0 +1,1 @@
+"""What a method contrasts: several planar images of the same region."""

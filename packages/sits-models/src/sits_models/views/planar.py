@@ -1,0 +1,128 @@
+"""Views of a region by other curves, walks and dates: nothing is warped, blurred or recoloured.
+
+A draw is keyed by (run, region, epoch, number of the view): the same on any device, in any batch.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sits_data.errors import InvalidRequest
+from sits_models.contract import Batch
+from sits_models.data.regions import RegionBatch
+from sits_models.data.table import PixelTable
+from sits_models.ops.philox import below, philox
+from sits_models.ops.walks import random_walks
+
+Span = Literal["scattered", "window"]
+
+WALK = "walk"
+CURVES = ("hilbert", "snake", "spiral", "raster", WALK)
+
+_MIN_CLEAR = 0.1
+# Where counters of walks count walks, these count purposes: no draw shares its words with another.
+_CURVE, _DATES = 1 << 20, 1 << 21
+
+
+@dataclass(frozen=True)
+class View:
+    """How one view of a region is drawn.
+
+    Args:
+        length: positions, L; a smaller region is padded, unless a walk shows it.
+        dates: dates, T, among those on which at least a tenth of the region is clear, as far as
+            there are; fewer are padded.
+        span: "scattered" over the period, or a "window" of dates that follow each other.
+        curves: of which one is drawn: a run of a stored curve, in either direction, or a "walk".
+        apart: whether a view of an even number and the next one share no date, as far as the region's
+            clear dates allow: then the curve of time itself says what belongs together.
+
+    Source: dates apart after Saget et al., Resampling augmentation for time series contrastive
+    learning (arXiv 2506.18587); walks and curves after Chelali et al., CVIU 208-209 (2021).
+    """
+
+    length: int
+    dates: int
+    span: Span = "scattered"
+    curves: tuple[str, ...] = ("hilbert", "snake", WALK)
+    apart: bool = False
+
+    def check(self, table: PixelTable) -> None:
+        """Stop if a table lacks one of the curves.
+
+        Raises:
+            InvalidRequest: names what is there.
+        """
+        missing = [name for name in self.curves if name != WALK and name not in table.curves]
+        if missing or not self.curves:
+            stored = ", ".join(table.curves) or "none"
+            raise InvalidRequest(
+                f"views need the curves {', '.join(self.curves) or '(none named)'}, the store has "
+                f"{stored} (and walk, always); name some of these with --model.curves, or planarize "
+                f"again with --orders {','.join(missing) or 'hilbert'}"
+            )
+
+
+def draw(batch: RegionBatch, view: View, number: int) -> Batch:
+    """One view of each region of a batch.
+
+    Args:
+        batch: the regions.
+        view: how to draw.
+        number: of the view, part of its key.
+    """
+    return batch.view(_index(batch, view, number), _times(batch, view, number))
+
+
+def _index(batch: RegionBatch, view: View, number: int) -> Tensor:
+    """Region-local rows, (B, L), -1 where a region has ended."""
+    table, regions = batch.table, batch.regions.to(batch.table.device)
+    words = philox((batch.run, table.region_id[regions]), (0, _CURVE, batch.epoch, number))
+    size, length = table.size[regions], view.length
+    first = below(words[:, 0], (size - length).clamp(min=0) + 1)[:, None]
+    last = torch.minimum(first + length, size[:, None]) - 1
+    place = torch.arange(length, device=table.device)
+    backwards = (words[:, 1] % 2 == 1)[:, None]
+    position = torch.where(backwards, last - place, first + place)
+    inside = (position >= first) & (position <= last)
+    rows = table.first_row[regions, None] + torch.where(inside, position, 0)
+    options = [
+        random_walks(table, regions, length=length, run=batch.run, epoch=batch.epoch, view=number)[:, 0]
+        if name == WALK
+        else torch.where(inside, table.curves[name][rows].long(), -1)
+        for name in view.curves
+    ]
+    chosen = below(words[:, 2], len(options))
+    return torch.stack(options)[chosen, torch.arange(len(regions), device=table.device)]
+
+
+def _times(batch: RegionBatch, view: View, number: int) -> Tensor:
+    """Positions along the table's dates, (B, T) ascending, -1 padded at the tail."""
+    table, regions = batch.table, batch.regions.to(batch.table.device)
+    start, stop = batch.window
+    place = torch.arange(stop - start, device=table.device)
+    clear = table.clear_share[regions, start:stop] >= _MIN_CLEAR
+    clear |= ~clear.any(1, keepdim=True)
+    draw_of, part = divmod(number, 2) if view.apart else (number, 0)
+    key = (batch.run, table.region_id[regions, None])
+    words = philox(key, (place // 4, _DATES, batch.epoch, draw_of))[:, ::4].flatten(1)[:, : len(place)]
+    count = clear.sum(1, keepdim=True)
+    wanted = count.clamp(max=view.dates)
+    if view.span == "scattered":
+        rank = torch.where(clear, words, 1 << 32)
+        first = torch.zeros_like(count)
+        if view.apart:  # the even view takes the first half of the draw, the odd one what follows
+            evens = ((count + 1) // 2).clamp(max=view.dates)
+            first = torch.where(count > 1, part * evens, 0)
+            wanted = torch.where(count > 1, torch.minimum(wanted, (count + 1 - part) // 2), wanted)
+    else:
+        rank = torch.where(clear, place, len(place) + place)
+        first = below(words[:, :1], count - wanted + 1)
+    order = rank.argsort(dim=1, stable=True)
+    taken = torch.arange(min(view.dates, len(place)), device=table.device)
+    times = torch.gather(order, 1, (first + taken).clamp(max=len(place) - 1))
+    beyond = stop  # sorts behind every date
+    times = torch.where(taken < wanted, start + times, beyond).sort(1).values
+    return torch.where(times < beyond, times, -1)
