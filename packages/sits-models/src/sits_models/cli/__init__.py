@@ -1,57 +1,38 @@
-"""The `sits-models` command."""
+"""The `sits-models` command: one module of this folder a subcommand, imported when it is called."""
 
-import json
-import sys
-from pathlib import Path
+import logging
 
 import click
 
-from sits_data.errors import SitsDataError
-from sits_data.store import open_store
+from sits_data.commandline import Commands
+
+COMMANDS = ("sample", "list", "pretrain", "probe", "finetune", "predict", "report")
 
 
-class OneLineErrors(click.Group):
-    """Turns our errors into one line on stderr and their exit code."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        """Run the subcommand."""
-        try:
-            return super().invoke(ctx)
-        except SitsDataError as error:
-            click.echo(f"sits-models: {' '.join(str(error).split())}", err=True)
-            sys.exit(error.exit_code)
-
-
-@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    package=__name__,
+    commands=COMMANDS,
+    again="start the same command again; pretrain goes on with --resume",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="sits-models", prog_name="sits-models")
 def main() -> None:
-    """Learn from the planar stores that sits-data writes.
+    """Learn from the planar stores that sits-data writes, and draw maps.
 
     \b
-    sits-models sample field.planar
+    sits-models pretrain --store field.planar --out runs/simclr
+    sits-models probe --checkpoint runs/simclr --store field.planar
     """
+    _show_messages()
 
 
-@main.command()
-@click.argument("store", type=click.Path(path_type=Path))
-@click.option("--region", default=0, show_default=True, help="Which region, counted from 0.")
-@click.option("--order", help="Curve through its pixels.  [default: the store's first]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def sample(*, store: Path, region: int, order: str | None, as_json: bool) -> None:
-    """Show one training sample of a planar store: each tensor's shape, type and range.
-
-    \b
-    sits-models sample field.planar --region 3 --order snake
-    """
-    regions = len(open_store(store))  # refuse before torch is imported, which takes seconds
-    if not 0 <= region < regions:
-        raise click.BadParameter(f"the store has regions 0 to {regions - 1}, got {region}")
-    from sits_models.data.planar import PlanarDataset, describe_sample
-
-    rows = describe_sample(PlanarDataset(store, order=order)[region])
-    if as_json:
-        click.echo(json.dumps({key: row._asdict() for key, row in rows.items()}))
-        return
-    for key, row in rows.items():
-        shape = " x ".join(map(str, row.shape)) or "scalar"
-        click.echo(f"{key:7} {row.dtype:8} {shape:14} {row.min:g} to {row.max:g}")
+def _show_messages() -> None:
+    """What the package has to tell goes to stderr, each message in one line."""
+    log = logging.getLogger("sits_models")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("sits-models: %(message)s"))
+        log.addHandler(handler)

@@ -1,0 +1,83 @@
+"""The card of what a run has trained."""
+
+from dataclasses import asdict
+from typing import Any
+
+from lightning.pytorch import LightningModule
+from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
+
+import sits_models
+from sits_data.manifest import LabelClass
+from sits_data.store import PlanarStore
+from sits_models.checkpoint import ModelCard, read_card
+from sits_models.data.datamodule import PlanarDataModule
+
+SENTINEL = "Copernicus Sentinel data: free, full and open (Regulation (EU) 2021/696); name the source"
+
+
+def card_of(
+    module: LightningModule,
+    data: PlanarDataModule,
+    *,
+    method: str | None = None,
+    classes: tuple[LabelClass, ...] = (),
+) -> ModelCard:
+    """What a method or task, and the data that it was trained on, say of the weights.
+
+    Args:
+        module: with `hparams` of a `backbone` or a `checkpoint`, and `in_channels`.
+        data: after its setup.
+        method: the registered name of the method, if it is one.
+        classes: that a head names.
+    """
+    assert data.normalisation is not None, "the datamodule must be set up"
+    settings: dict[str, Any] = dict(module.hparams)
+    parent = read_card(settings["checkpoint"]) if settings.get("checkpoint") else None
+    manifest = data.stores[0].manifest
+    trained_on = [store.path.name for store in data.stores]
+    before = parent.seen if parent else ()
+    return ModelCard(
+        kind="classifier" if classes else "backbone",
+        classes=classes,
+        method=method or (parent.method if parent else None),
+        backbone=parent.backbone if parent else settings["backbone"],
+        backbone_arguments=parent.backbone_arguments if parent else {"in_channels": len(manifest.bands)},
+        bands=manifest.bands,
+        resolution_m=manifest.grid.resolution_m,
+        mask=manifest.mask,
+        normalisation=data.normalisation,
+        dates=_dates(data),
+        views=_views(module, data),
+        data=tuple(_data(store) for store in data.stores),
+        licence=SENTINEL,
+        seen=tuple(dict.fromkeys([*before, *trained_on])),
+        code_version=sits_models.__version__,
+        parent=str(settings["checkpoint"]) if parent else None,
+    )
+
+
+def _views(module: LightningModule, data: PlanarDataModule) -> dict[str, JsonValue]:
+    """Views of a method, or of the datamodule for a task; both say how long a whole one is."""
+    views = getattr(module, "views", None) or (data.views,)
+    shown = [asdict(view) for view in views]
+    whole = [one.get("length") or 0 for one in shown]
+    return to_jsonable_python({"length": max(whole), "views": shown})  # type: ignore[no-any-return]
+
+
+def _dates(data: PlanarDataModule) -> str:
+    yearly = data.split == "none" if data.years is None else data.years
+    period = "a calendar year" if yearly else "the whole series"
+    return f"dates of {period}, as they were acquired; nothing is interpolated"
+
+
+def _data(store: PlanarStore) -> dict[str, JsonValue]:
+    days = store.dates.astype("datetime64[D]").astype(str)
+    return {
+        "store": store.path.name,
+        "regions": len(store),
+        "dates": len(days),
+        "first": str(days[0]),
+        "last": str(days[-1]),
+        "sources": dict(store.manifest.cube),
+    }

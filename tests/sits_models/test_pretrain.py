@@ -1,0 +1,160 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sits_models.checkpoint import load_backbone, read_card
+from sits_models.errors import InvalidConfig, NotARun, RunExists, UnknownName
+from sits_models.fit.pretraining import Pretrained, pretrain, read_settings
+from sits_models.runs import read_run
+
+COMMAND = Path(sys.executable).parent / "sits-models"
+
+# Small enough for a test; `--trainer.max_steps` follows.
+TINY = [
+    "--model.length=8", "--model.dates=3", "--data.batch_size=8", "--trainer.accelerator=cpu",
+    "--trainer.devices=1",
+]  # fmt: skip
+
+
+def words(store: Path, *more: str) -> list[str]:
+    return [f"--data.root={store}", *TINY, *more]
+
+
+@pytest.fixture(scope="module")
+def done(parcels: Path, tmp_path_factory: pytest.TempPathFactory) -> Pretrained:
+    out = tmp_path_factory.mktemp("runs") / "simclr"
+    return pretrain(words(parcels, "--trainer.max_steps=6", "--seed=5"), out)
+
+
+def test_run_folder_has_everything(done: Pretrained) -> None:
+    assert {path.name for path in done.out.iterdir()} >= {
+        "run.json", "config.yaml", "metrics.csv", "tensorboard", "backbone.safetensors", "card.json",
+        "views.npz", "embedding.npz",
+    }  # fmt: skip
+    assert (done.method, done.backbone, done.steps) == ("simclr", "planar_vit_nano", 6)
+    assert done.train_loss is not None
+    assert read_run(done.out).status == "finished"
+    assert read_run(done.out).seed == 5
+
+
+def test_card_says_what_was_trained_on(done: Pretrained, parcels: Path) -> None:
+    card = read_card(done.out)
+    assert (card.kind, card.method, card.backbone) == ("backbone", "simclr", "planar_vit_nano")
+    assert card.bands == ("B02", "B03", "B04", "B08")
+    assert (card.resolution_m, card.mask, card.views["length"]) == (10, "standard", 8)
+    assert card.normalisation.bands == card.bands
+    assert card.seen == ("parcels.planar",)
+    assert card.data[0]["regions"] == done.regions
+    assert load_backbone(done.out).in_channels == 4
+
+
+def test_same_seed_same_weights(done: Pretrained, tmp_path: Path) -> None:
+    again = pretrain([f"--config={done.out / 'config.yaml'}"], tmp_path / "again")
+    ours, theirs = (load_file(run.out / "backbone.safetensors") for run in (done, again))
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_dino_exports_its_teacher(parcels: Path, tmp_path: Path) -> None:
+    more = ["--model=sits_models.methods.dino.DINO", "--model.local_length=4", "--model.local_dates=2"]
+    done = pretrain([*more, *words(parcels, "--trainer.max_steps=2")], tmp_path / "dino")
+    assert read_card(done.out).method == "dino"
+    assert load_backbone(done.out).in_channels == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (["--model.in_channels=7"], InvalidConfig, "which has 4 (B02, B03, B04, B08), got 7"),
+        (["--model.backbone=planar_vitt_nano"], UnknownName, "did you mean planar_vit_nano?"),
+        (["--data.root=nothing.planar"], Exception, "not a planar store"),
+        (["--model=torch.nn.Linear"], InvalidConfig, "torch.nn.Linear"),
+    ],
+)
+def test_bad_settings_leave_no_folder(
+    arguments: list[str], error: type[Exception], message: str, parcels: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(error) as raised:
+        pretrain(words(parcels, *arguments), tmp_path / "run")
+    assert message in str(raised.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_finished_run_stays(done: Pretrained, parcels: Path) -> None:
+    with pytest.raises(RunExists, match="is a finished run"):
+        pretrain(words(parcels), done.out)
+    with pytest.raises(RunExists, match="nothing to resume"):
+        pretrain(words(parcels), done.out, resume=True)
+    assert read_run(done.out).status == "finished"
+
+
+def test_nothing_to_resume(parcels: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotARun, match="a run is a folder"):
+        pretrain(words(parcels), tmp_path / "none", resume=True)
+
+
+def test_only_store_here_is_taken(
+    parcels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "field.planar").symlink_to(parcels)
+    monkeypatch.chdir(tmp_path)
+    config = read_settings([])
+    assert config["model.init_args.in_channels"] == 4
+    assert config["data.root"] == str(parcels.resolve())
+
+
+def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [COMMAND, "pretrain", *map(str, arguments)],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
+    while not file.exists():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_stopped_and_resumed_gives_the_same_weights(
+    stop: signal.Signals, whole: Path, parcels: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "cut"
+    process = start(tmp_path, *words(parcels, "--trainer.max_steps=70"), "--out", out)
+    wait_for(out / "checkpoints/last.ckpt", process)
+    os.kill(process.pid, stop)
+    error = process.communicate()[1]
+    if stop == signal.SIGKILL:
+        assert process.returncode == -stop
+        assert read_run(out).status == "running"
+    else:
+        assert process.returncode == 130
+        assert error.splitlines()[-1].startswith("sits-models: interrupted; ")
+        assert "--resume" in error.splitlines()[-1]
+        assert "Traceback" not in error
+        assert read_run(out).status == "interrupted"
+    assert not (out / "card.json").exists()
+    again = start(tmp_path, "--out", out, "--resume")
+    assert again.wait() == 0, again.communicate()[1]
+    ours, theirs = (load_file(run / "backbone.safetensors") for run in (whole, out))
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert (whole / "metrics.csv").read_text() == (out / "metrics.csv").read_text()
+
+
+@pytest.fixture(scope="module")
+def whole(parcels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("whole")
+    process = start(folder, *words(parcels, "--trainer.max_steps=70"), "--out", folder / "run")
+    assert process.wait() == 0, process.communicate()[1]
+    return folder / "run"
