@@ -15,9 +15,24 @@ step sits-data build-cube --aoi catalogue/aoi.geojson --catalog catalogue/catalo
 step sits-data info field.planar
 step sits-data plot field.zarr
 step sits-data plot field.planar
-step sits-models sample field.planar
+
+[ -f simclr/card.json ] || step sits-models pretrain --store field.planar --method simclr \
+    --max-epochs 40 --out simclr
+[ -f simclr/probe/scores.json ] || step sits-models probe --checkpoint simclr --store field.planar
+[ -f finetune/scores.json ] || step sits-models finetune --checkpoint simclr --store field.planar \
+    --folds 3 --max-epochs 20 --out finetune
+[ -f map.tif ] || step sits-models predict --checkpoint finetune --cube field.zarr --out map.tif
+step sits-models report simclr finetune --map map.tif --out report.html
 
 printf '\nin %s:\n' "$PWD"
-printf '  %-14s %s\n' catalogue/ "a Sentinel-2 STAC catalogue with known truth" \
-    field.zarr/ "the cube: reflectance, scl, qa" field.planar/ "the planar store: pixels, curves, labels" \
-    field.zarr.png "the cube's dates" field.planar.png "fields, their curves, their planar images"
+printf '  %-22s %s\n' \
+    catalogue/ "a Sentinel-2 STAC catalogue with known truth" \
+    field.zarr/ "the cube: reflectance, scl, qa" \
+    field.planar/ "the planar store: pixels, curves, labels" \
+    simclr/ "self-supervised pretraining: backbone, card, logs" \
+    simclr/probe/ "the frozen backbone's scores beside their floors" \
+    finetune/ "the fine-tuned classifier and its scores" \
+    "map.tif, map.prob.tif" "classes and probabilities of every pixel" \
+    report.html "all of it on one page" \
+    field.zarr.png "the cube's dates" \
+    field.planar.png "fields, their curves, their planar images"

@@ -1,11 +1,13 @@
-"""Where and when, as sines and cosines."""
+"""Where and when, as numbers that a network can use."""
 
 import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-_DAYS_PER_YEAR = 365.2425
+# Days of 10 000 Gregorian years, so that whole numbers suffice.
+_DAYS, _YEARS = 3_652_425, 10_000
 
 
 def day_of_year(dates: Tensor, frequencies: int) -> Tensor:
@@ -18,9 +20,24 @@ def day_of_year(dates: Tensor, frequencies: int) -> Tensor:
     Returns:
         (…, 2 F) float32.
     """
-    phase = (dates.double() % _DAYS_PER_YEAR) / _DAYS_PER_YEAR
-    waves = torch.arange(1, frequencies + 1, device=dates.device, dtype=torch.float64)
-    return _waves(phase[..., None] * waves)
+    turns = (dates * _YEARS % _DAYS).float() / _DAYS
+    return _waves(turns[..., None] * torch.arange(1, frequencies + 1, device=dates.device))
+
+
+def years_back(dates: Tensor, classes: int) -> Tensor:
+    """Whole years before the newest date of each series, one of them marked.
+
+    The season repeats itself; this says which of two summers was the last one.
+
+    Args:
+        dates: (B, T) int64 days since 1970-01-01; padded ones are 0.
+        classes: K; the last one stands for K-1 years and more.
+
+    Returns:
+        (B, T, K) float32.
+    """
+    age = (dates.amax(-1, keepdim=True) - dates) * _YEARS // _DAYS
+    return functional.one_hot(age.clamp(max=classes - 1), classes).float()
 
 
 def metres(yx: Tensor, frequencies: int, *, longest_m: float) -> Tensor:
@@ -40,4 +57,4 @@ def metres(yx: Tensor, frequencies: int, *, longest_m: float) -> Tensor:
 
 def _waves(turns: Tensor) -> Tensor:
     angle = 2 * math.pi * turns
-    return torch.cat([angle.sin(), angle.cos()], dim=-1).float()
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)

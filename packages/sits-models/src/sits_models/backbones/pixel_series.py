@@ -3,41 +3,43 @@
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class PixelSeries(nn.Module):
-    """A small network on each clear observation and its season, averaged over time.
+    """A small network on each clear observation and its date, averaged over time.
 
     Args:
         in_channels: bands, C.
+        when_dim: numbers that describe a date, W.
         hidden: width of the network.
         dim: width of the result, D.
-        year_waves: sines of the day of year.
 
     Source: sets of observations after Deep Sets (Zaheer et al., NeurIPS 2017).
     """
 
-    def __init__(self, in_channels: int, hidden: int, dim: int, *, year_waves: int) -> None:
+    def __init__(self, in_channels: int, when_dim: int, hidden: int, dim: int) -> None:
         super().__init__()
-        self.value = nn.Linear(in_channels, hidden)
-        self.season = nn.Linear(2 * year_waves, 2 * hidden)
-        self.out = nn.Sequential(nn.GELU(), nn.Linear(hidden, dim))
+        self.observation = nn.Sequential(nn.Linear(in_channels + when_dim, hidden), nn.GELU())
+        self.out = nn.Sequential(nn.Linear(hidden, dim), nn.GELU(), nn.Linear(dim, dim))
 
-    def forward(self, image: Tensor, clear: Tensor, season: Tensor) -> Tensor:
+    def forward(self, image: Tensor, clear: Tensor, when: Tensor) -> Tensor:
         """Vectors of pixels.
 
         Args:
-            image: (B, C, T, L), finite; zeros under `clear`.
+            image: (B, C, T, L), finite.
             clear: (B, T, L) bool.
-            season: (B, T, 2 F).
+            when: (B, T, W).
 
         Returns:
             (B, L, D).
         """
-        values = self.value(rearrange(image, "b c t l -> b t l c"))
-        gain, shift = self.season(season)[:, :, None].chunk(2, dim=-1)
-        observed = torch.nn.functional.gelu(values * gain + shift + values)
-        weight = clear[..., None].to(observed.dtype)
-        mean = (observed * weight).sum(1) / weight.sum(1).clamp(min=1)
+        values = rearrange(image, "b c t l -> b l t c")
+        dates = when[:, None].expand(-1, values.shape[1], -1, -1)
+        observed = self.observation(torch.cat([values, dates], dim=-1))
+        weight = rearrange(clear, "b t l -> b l 1 t").to(observed.dtype)
+        weight = functional.normalize(weight, p=1, dim=-1)  # of no observation: 0
+        # A product of matrices: weighting and adding up one after the other takes twice as long.
+        mean = (weight @ observed).squeeze(2)
         result: Tensor = self.out(mean)
         return result

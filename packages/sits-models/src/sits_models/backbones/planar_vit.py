@@ -7,12 +7,12 @@ arXiv 2301.04944); pre-norm blocks after Vision Transformer (Dosovitskiy et al.,
 from collections.abc import Mapping
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sits_models.backbones import Features
-from sits_models.backbones.fourier import day_of_year, metres
+from sits_models.backbones.fourier import day_of_year, metres, years_back
 from sits_models.backbones.pixel_series import PixelSeries
 
 
@@ -36,6 +36,7 @@ class PlanarViT(nn.Module):
         mlp_ratio: width of each block's hidden layer, in units of `dim`.
         series_dim: width of the per-pixel path.
         year_waves: sines of the day of year.
+        years: of a series that are told apart, counted back from its newest date.
         place_waves: sines of the place, the longest 10 240 m.
     """
 
@@ -51,13 +52,15 @@ class PlanarViT(nn.Module):
         mlp_ratio: float = 2.0,
         series_dim: int = 32,
         year_waves: int = 4,
+        years: int = 3,
         place_waves: int = 10,
     ) -> None:
         super().__init__()
         self.in_channels, self.embed_dim, self.patch = in_channels, dim, patch
-        self.year_waves, self.place_waves = year_waves, place_waves
+        self.year_waves, self.years, self.place_waves = year_waves, years, place_waves
+        when_dim = 2 * year_waves + years
         self.embed = nn.Linear(patch * (in_channels + 1), dim)
-        self.season = nn.Linear(2 * year_waves, dim)
+        self.when = nn.Linear(when_dim, dim)
         self.place = nn.Linear(4 * place_waves, dim)
         self.series_token = nn.Parameter(torch.randn(1, 1, dim) * 0.02)
         self.region_token = nn.Parameter(torch.randn(1, 1, dim) * 0.02)
@@ -65,7 +68,7 @@ class PlanarViT(nn.Module):
         self.spatial = nn.ModuleList(Block(dim, heads, mlp_ratio) for _ in range(spatial_depth))
         self.group_norm = nn.LayerNorm(dim)
         self.unpatch = nn.Linear(dim, patch * dim)
-        self.series = PixelSeries(in_channels, series_dim, dim, year_waves=year_waves)
+        self.series = PixelSeries(in_channels, when_dim, series_dim, dim)
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Features:
@@ -78,32 +81,36 @@ class PlanarViT(nn.Module):
         Returns:
             Embedding (B, D) and pixels (B, L, D).
         """
-        length = batch["image"].shape[-1]
+        length, dates = batch["image"].shape[-1], batch["dates"]
         clear = _to_multiple(batch["clear"], self.patch)
-        image = _to_multiple(batch["image"], self.patch) * clear[:, None]
+        image = _to_multiple(batch["image"], self.patch).masked_fill(~clear[:, None], 0)
         yx = _to_multiple(batch["yx"].transpose(1, 2), self.patch).transpose(1, 2)
-        season = day_of_year(batch["dates"], self.year_waves)
+        when = torch.cat([day_of_year(dates, self.year_waves), years_back(dates, self.years)], dim=-1)
 
         seen = clear.any(1)  # (B, L)
-        groups = self._over_time(image, clear, season)  # (B, N, D)
+        groups = self._over_time(image, clear, when)  # (B, N, D)
         groups = self._over_space(groups, seen, yx)
         pixels = rearrange(self.unpatch(groups), "b n (p d) -> b (n p) d", p=self.patch)
-        pixels = self.norm(pixels + self.series(image, clear, season))
+        pixels = self.norm(pixels + self.series(image, clear, when))
         weight = seen[..., None].to(pixels.dtype)
         embedding = (pixels * weight).sum(1) / weight.sum(1).clamp(min=1)
         return Features(embedding, pixels[:, :length])
 
-    def _over_time(self, image: Tensor, clear: Tensor, season: Tensor) -> Tensor:
+    def _over_time(self, image: Tensor, clear: Tensor, when: Tensor) -> Tensor:
+        # The series' own token comes first, as a date without values that is always known.
         values = torch.cat([image, clear[:, None].to(image.dtype)], dim=1)
+        values = functional.pad(values, (0, 0, 1, 0))
         values = rearrange(values, "b c t (n p) -> b n t (p c)", p=self.patch)
-        known = rearrange(clear, "b t (n p) -> b n t p", p=self.patch).any(-1)
-        tokens = self.embed(values) + self.season(season)[:, None]
-        batch = len(tokens)
-        tokens, known = tokens.flatten(0, 1), known.flatten(0, 1)
-        tokens, known = _with_token(self.series_token, tokens, known)
-        for block in self.temporal:
+        own = self.series_token.expand(len(when), -1, -1)
+        dates = torch.cat([own, self.when(when)], dim=1)
+        tokens = (self.embed(values) + dates[:, None]).flatten(0, 1)
+        known = rearrange(clear, "b t (n p) -> (b n) t p", p=self.patch).any(-1)
+        known = functional.pad(known, (1, 0), value=True)
+        *inner, last = self.temporal
+        for block in inner:
             tokens = block(tokens, known)
-        return tokens[:, 0].unflatten(0, (batch, -1))
+        groups: Tensor = rearrange(last(tokens, known, wanted=1), "(b n) 1 d -> b n d", b=len(image))
+        return groups
 
     def _over_space(self, groups: Tensor, seen: Tensor, yx: Tensor) -> Tensor:
         members = rearrange(seen, "b (n p) -> b n p", p=self.patch)
@@ -111,7 +118,8 @@ class PlanarViT(nn.Module):
         centre = (rearrange(yx, "b (n p) c -> b n p c", p=self.patch) * weight).sum(2)
         centre = centre / weight.sum(2).clamp(min=1)
         tokens = groups + self.place(metres(centre, self.place_waves, longest_m=10_240))
-        tokens, known = _with_token(self.region_token, tokens, members.any(-1))
+        tokens = torch.cat([self.region_token.expand(len(tokens), -1, -1), tokens], dim=1)
+        known = functional.pad(members.any(-1), (1, 0), value=True)
         for block in self.spatial:
             tokens = block(tokens, known)
         normed: Tensor = self.group_norm(tokens[:, 1:])
@@ -125,23 +133,35 @@ class Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.query, self.key_value = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim)
+        self.out = nn.Linear(dim, dim)
         hidden = int(dim * mlp_ratio)
         self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
 
-    def forward(self, tokens: Tensor, known: Tensor) -> Tensor:
-        """(N, S, D) tokens; `known` (N, S) bool, at least one True in each row."""
-        q, k, v = rearrange(self.qkv(self.norm1(tokens)), "n s (x h d) -> x n h s d", x=3, h=self.heads)
-        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=known[:, None, None])
-        tokens = tokens + self.out(rearrange(mixed, "n h s d -> n s (h d)"))
+    def forward(self, tokens: Tensor, known: Tensor, *, wanted: int | None = None) -> Tensor:
+        """Let tokens look at each other.
+
+        Args:
+            tokens: (N, S, D).
+            known: (N, S) bool, at least one True in each row.
+            wanted: how many tokens to work out, from the first; None for all. After the last block
+                nobody reads the others.
+
+        Returns:
+            (N, S or `wanted`, D).
+        """
+        normed = self.norm1(tokens)
+        query = self._split(self.query(normed[:, :wanted]))
+        key, value = map(self._split, self.key_value(normed).chunk(2, dim=-1))
+        mixed = functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=known[:, None, None]
+        )
+        tokens = tokens[:, :wanted] + self.out(rearrange(mixed, "n h s d -> n s (h d)"))
         result: Tensor = tokens + self.mlp(self.norm2(tokens))
         return result
 
-
-def _with_token(token: Tensor, tokens: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Put a learned token, always known, before the others."""
-    first = repeat(token, "1 1 d -> n 1 d", n=len(tokens))
-    return torch.cat([first, tokens], dim=1), functional.pad(known, (1, 0), value=True)
+    def _split(self, values: Tensor) -> Tensor:
+        return rearrange(values, "n s (h d) -> n h s d", h=self.heads)
 
 
 def _to_multiple(values: Tensor, patch: int) -> Tensor:

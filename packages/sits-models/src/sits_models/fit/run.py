@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerStatus
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from sits_models.errors import InvalidConfig, MissingDevice, NotARun
 from sits_models.fit.keep import KeepLast, steps_done

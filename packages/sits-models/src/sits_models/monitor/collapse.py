@@ -2,7 +2,6 @@
 
 import logging
 import math
-from statistics import fmean
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor

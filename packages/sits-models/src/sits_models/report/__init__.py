@@ -1,0 +1,218 @@
+"""The report: everything that some runs left behind, on one page to look at."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import compress
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+import sits_models
+from sits_data.cube import RawCube, open_raw
+from sits_data.errors import InvalidRequest, SitsDataError
+from sits_data.manifest import LabelClass
+from sits_data.output import write_atomically, writing_to
+from sits_data.store import PlanarStore
+from sits_models.report.embedding import Projection, project
+from sits_models.report.folder import RunFolder, find_store, read_folders, with_parents
+from sits_models.report.judgement import Finding, Judgement, judge
+from sits_models.report.land import Timeline, timeline
+from sits_models.report.maps import MapView, view_map
+from sits_models.report.sections import (
+    CardView,
+    RunLine,
+    Tile,
+    Training,
+    View,
+    card_view,
+    headline,
+    lead,
+    planar_views,
+    run_line,
+    tiles,
+    training,
+)
+
+__all__ = ["report"]
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the template shows; a section without anything is left out and said in `missing`.
+
+    Args:
+        contents: anchor and title of each section that there is.
+        missing: what is left out and how to get it.
+        css: of the page.
+    """
+
+    title: str
+    lead: Finding
+    tiles: tuple[Tile, ...]
+    runs: tuple[RunLine, ...]
+    cards: tuple[CardView, ...]
+    timelines: tuple[Timeline, ...]
+    views: tuple[tuple[str, tuple[View, ...]], ...]
+    trainings: tuple[Training, ...]
+    judgements: tuple[tuple[str, Judgement], ...]
+    maps: tuple[MapView, ...]
+    projections: tuple[tuple[str, Projection], ...]
+    contents: tuple[tuple[str, str], ...]
+    missing: tuple[str, ...]
+    software: str
+    written: str
+    css: Markup
+
+
+_SECTIONS: tuple[tuple[str, str, str], ...] = (
+    ("clear", "How clear the dates are", "the planar store lies neither where it was nor near a run"),
+    ("views", "What the model sees", "pretrain keeps views of its first batch"),
+    ("training", "Training", "no run logged anything"),
+    ("scores", "Scores", "sits-models probe and finetune make them"),
+    ("map", "Map", "draw one with sits-models predict, then give it with --map"),
+    ("embedding", "Embeddings", "pretrain keeps them when it ends"),
+)  # fmt: skip
+"""Of each optional section, in the order of the page: anchor, title, what is missing without it."""
+
+
+def report(
+    runs: Sequence[Path | str],
+    out: Path | str,
+    *,
+    maps: Sequence[Path | str] = (),
+    cube: Path | str | None = None,
+) -> Path:
+    """Put what runs left behind on one page: data, views, curves, scores, maps, embeddings.
+
+    The page is one HTML file without scripts that loads nothing; what is not there is left out and
+    named at its end. A model that does not beat a floor is said not to, in words.
+
+    Args:
+        runs: run folders of pretrain, probe and finetune, in the order of the page. Runs within them,
+            runs that training began with, and maps that predict has noted there, come along.
+        out: the page, `NAME.html`; one that is there is replaced.
+        maps: more maps.
+        cube: that was mapped, to show the land beside the maps; by default the noted one.
+
+    Returns:
+        Where the page is.
+
+    Raises:
+        NotARun, NotACheckpoint: a folder is no run, or a file in it is damaged.
+        InvalidRequest: no run, `out` is not named like a page, or a map is none.
+        NotACube: `cube` is none.
+        OutputNotWritable: no permission, or the disk is full.
+    """
+    out = Path(out)
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InvalidRequest(f"the report is a page, {out} is not named so; use --out NAME.html")
+    if not runs:
+        raise InvalidRequest("a report shows at least one run, got none; give the folders of some")
+    folders = with_parents(read_folders(map(Path, runs)))
+    page = _page(folders, list(map(Path, maps)), cube)
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    html = environment.get_template("page.html.jinja").render(page=page)
+    with writing_to(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out, html.encode())
+    return out
+
+
+def _page(folders: list[RunFolder], maps: list[Path], cube: Path | str | None) -> Page:
+    stores = _stores(folders)
+    judgements = tuple(
+        (folder.name, found) for folder in folders if folder.scores and (found := judge(folder.scores))
+    )
+    judged = [one for _, one in judgements]
+    timelines = tuple(map(timeline, {one.path.resolve(): one for one in stores.values()}.values()))
+    views = tuple(
+        (folder.name, seen)
+        for folder in folders
+        if folder.views and (seen := planar_views(folder.views))
+    )
+    trainings = tuple(one for folder in folders if (one := training(folder)))
+    map_views = tuple(_maps(folders, maps, cube, stores))
+    projections = tuple(_projections(folders, stores))
+    shown = [bool(part) for part in (timelines, views, trainings, judgements, map_views, projections)]
+    return Page(
+        title=headline(folders, judged),
+        lead=lead(judged),
+        tiles=tiles(folders, judged),
+        runs=tuple(map(run_line, folders)),
+        cards=tuple(card_view(folder.name, folder.card) for folder in folders if folder.card),
+        timelines=timelines,
+        views=views,
+        trainings=trainings,
+        judgements=judgements,
+        maps=map_views,
+        projections=projections,
+        contents=(
+            ("runs", "Runs and data"),
+            *((anchor, title) for anchor, title, _ in compress(_SECTIONS, shown)),
+        ),
+        missing=tuple(
+            f"{title}: {how}."
+            for (_, title, how), there in zip(_SECTIONS, shown, strict=True)
+            if not there
+        ),
+        software=f"sits-models {sits_models.__version__}",
+        written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        css=Markup((_HERE / "page.css").read_text()),
+    )
+
+
+def _stores(folders: Sequence[RunFolder]) -> dict[str, PlanarStore]:
+    """Stores that are still there, by the names that cards and scores give them."""
+    names = {
+        str(one["store"])
+        for folder in folders
+        if folder.card
+        for one in folder.card.data
+        if "store" in one
+    }
+    names |= {folder.scores.store for folder in folders if folder.scores}
+    found = {name: find_store(name, folders) for name in sorted(names)}
+    return {name: store for name, store in found.items() if store is not None}
+
+
+def _maps(
+    folders: Sequence[RunFolder],
+    given: Iterable[Path],
+    cube: Path | str | None,
+    stores: Mapping[str, PlanarStore],
+) -> Iterable[MapView]:
+    noted = {path.resolve(): of for folder in folders for path, of in folder.maps.items()}
+    chosen = None if cube is None else open_raw(cube)
+    labelled = next((store for store in stores.values() if store.manifest.label is not None), None)
+    for path in dict.fromkeys([*(path.resolve() for path in given), *noted]):
+        yield view_map(path, store=labelled, cube=chosen or _open(noted.get(path)))
+
+
+def _open(cube: Path | None) -> RawCube | None:
+    """A cube that may have been moved since."""
+    try:
+        return None if cube is None else open_raw(cube)
+    except SitsDataError:
+        return None
+
+
+def _projections(
+    folders: Sequence[RunFolder], stores: Mapping[str, PlanarStore]
+) -> Iterable[tuple[str, Projection]]:
+    for folder in folders:
+        if folder.embedding is None:
+            continue
+        first = str(folder.card.data[0].get("store", "")) if folder.card and folder.card.data else ""
+        classes: tuple[LabelClass, ...] = stores[first].manifest.classes if first in stores else ()
+        projection = project(folder.embedding, classes)
+        if projection is not None:
+            yield folder.name, projection

@@ -1,0 +1,188 @@
+"""Naming the class of a region, or of each of its pixels, from a planar view."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn import functional
+from torchgeo.tasks import BaseTask
+from torchgeo.tasks.mixins import ClassificationMixin
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+from sits_data.errors import InvalidRequest
+from sits_models.checkpoint import load_backbone
+from sits_models.contract import Batch
+from sits_models.registry import create
+from sits_models.schedules import warmup_cosine
+
+UNLABELLED = -1
+
+
+class RegionClassification(ClassificationMixin, BaseTask):
+    """A backbone and one linear layer, trained on regions or on their pixels.
+
+    A region's embedding is the mean of its pixel features, so the layer names either: trained on
+    regions it can still draw a map. Where a batch knows the class of each pixel (`mask`), the loss is
+    that of pixels.
+
+    Args:
+        backbone: name of a registered backbone; not used with a checkpoint.
+        checkpoint: run folder or file with a trained backbone; None starts from random weights.
+        in_channels: bands; None asks the checkpoint, then the datamodule.
+        num_classes: K; None asks the datamodule.
+        freeze: train the linear layer only.
+        dense: loss of each clear pixel, which has its region's class where it has none of its own;
+            None does so where the batch has a `mask`.
+        class_weights: of the loss, one a class; None weighs samples alike.
+        label_smoothing: share of each target that is spread over all classes, 0 … 1.
+        lr: largest learning rate, of AdamW.
+        weight_decay: of AdamW.
+        warmup: share of the steps in which the rate rises; after that it falls along a cosine.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "planar_vit_nano",
+        checkpoint: str | None = None,
+        in_channels: int | None = None,
+        num_classes: int | None = None,
+        freeze: bool = False,
+        dense: bool | None = None,
+        class_weights: list[float] | None = None,
+        label_smoothing: float = 0.0,
+        lr: float = 1e-3,
+        weight_decay: float = 0.05,
+        warmup: float = 0.1,
+    ) -> None:
+        self.backbone: nn.Module | None = None
+        super().__init__()
+
+    def configure_models(self) -> None:
+        """Build the backbone and the head, if it is known how large they are."""
+        channels, classes = self.hparams["in_channels"], self.hparams["num_classes"]
+        checkpoint = self.hparams["checkpoint"]
+        if classes is None or (channels is None and checkpoint is None):
+            return
+        if checkpoint is not None:
+            self.backbone = load_backbone(checkpoint)
+        else:
+            self.backbone = create("backbones", self.hparams["backbone"], in_channels=channels)
+        self.backbone.requires_grad_(not self.hparams["freeze"])
+        self.head = nn.Linear(int(self.backbone.embed_dim), classes)  # type: ignore[arg-type]
+
+    def configure_model(self) -> None:
+        """Ask the datamodule for what was not given, and build what is not there yet.
+
+        Raises:
+            InvalidRequest: nothing says how many bands or classes there are.
+        """
+        if self.backbone is not None:
+            return
+        datamodule = getattr(self.trainer, "datamodule", None)
+        for name, source in (("num_classes", "classes"), ("in_channels", "bands")):
+            found = getattr(datamodule, source, None)
+            if self.hparams[name] is None and found:
+                self.hparams[name] = len(found)
+        self.configure_models()
+        if self.backbone is None:
+            raise InvalidRequest(
+                "the numbers of bands and classes must be known, the data does not tell; give "
+                "--model.in_channels and --model.num_classes"
+            )
+        self.configure_losses()
+        self.configure_metrics()
+
+    def configure_losses(self) -> None:
+        """Keep the weights of the classes where the module is moved along."""
+        weights = self.hparams["class_weights"]
+        self.register_buffer(
+            "class_weights", None if weights is None else torch.tensor(weights), persistent=False
+        )
+
+    def configure_metrics(self) -> None:
+        """Overall accuracy and macro-F1, under TorchGeo's names."""
+        classes = self.hparams["num_classes"]
+        if classes is None:
+            return
+        metrics = MetricCollection(
+            {
+                "OverallAccuracy": MulticlassAccuracy(classes, average="micro", ignore_index=UNLABELLED),
+                "AverageF1Score": MulticlassF1Score(classes, average="macro", ignore_index=UNLABELLED),
+            }
+        )
+        self.train_metrics = metrics.clone(prefix="train_")
+        self.val_metrics = metrics.clone(prefix="val_")
+        self.test_metrics = metrics.clone(prefix="test_")
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW whose rate rises, then falls along a cosine, step by step."""
+        free = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(
+            free, lr=self.hparams["lr"], weight_decay=self.hparams["weight_decay"]
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = warmup_cosine(optimizer, steps=steps, warmup=self.hparams["warmup"])
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def train(self, mode: bool = True) -> "RegionClassification":
+        """Switch to training; a frozen backbone stays as it is."""
+        super().train(mode)
+        if self.hparams["freeze"] and self.backbone is not None:
+            self.backbone.eval()
+        return self
+
+    def forward(self, batch: Batch, *, dense: bool = False) -> Tensor:
+        """Scores of classes: (B, K) of regions, or (B, L, K) of their pixels."""
+        assert self.backbone is not None
+        features = self.backbone(batch)
+        return self.head(features.pixels if dense else features.embedding)  # type: ignore[no-any-return]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a batch, logged."""
+        return self._step(batch, "train")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log loss and metrics."""
+        self._step(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log loss and metrics."""
+        self._step(batch, "test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Probabilities of classes: (B, K) of regions, or (B, L, K) of their pixels."""
+        return self(batch, dense=self._dense(batch)).softmax(-1)  # type: ignore[no-any-return]
+
+    def _step(self, batch: Batch, stage: str) -> Tensor:
+        dense = self._dense(batch)
+        scores, target = self(batch, dense=dense), _target(batch, dense=dense)
+        scores, target = scores.flatten(0, -2), target.flatten()
+        weights: Any = self.class_weights
+        loss = functional.cross_entropy(
+            scores, target, weight=weights, ignore_index=UNLABELLED, reduction="sum",
+            label_smoothing=self.hparams["label_smoothing"],
+        )  # fmt: skip
+        known = target != UNLABELLED
+        # A batch may hold no label at all; the mean over nothing would be NaN.
+        weight = known.float() if weights is None else weights[target.clamp(min=0)] * known
+        loss = loss / weight.sum().clamp(min=1e-6)
+        samples = len(batch["image"])
+        self.log(f"{stage}_loss", loss, batch_size=samples, prog_bar=stage == "train")
+        if known.any():
+            getattr(self, f"{stage}_metrics").update(scores.detach(), target)
+        return loss
+
+    def _dense(self, batch: Batch) -> bool:
+        wanted = self.hparams["dense"]
+        return "mask" in batch if wanted is None else bool(wanted)
+
+
+def _target(batch: Batch, *, dense: bool) -> Tensor:
+    """Classes (B,) of regions, or (B, L) of their pixels; unlabelled where nothing was ever clear."""
+    if not dense:
+        return batch["label"]
+    label = batch["mask"] if "mask" in batch else batch["label"][:, None]
+    seen = batch["clear"].any(1) & (batch["index"] >= 0)
+    return torch.where(seen, label, UNLABELLED)
