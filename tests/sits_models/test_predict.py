@@ -15,7 +15,7 @@ from sits_data.mask import clear_pixels
 from sits_data.planar import scatter
 from sits_data.store import open_store
 from sits_models.backbones import Features
-from sits_models.bench.features import embed_pixels
+from sits_models.bench.features import Embedder
 from sits_models.checkpoint import ModelCard, save_checkpoint
 from sits_models.cli import main
 from sits_models.data.normalisation import Normalisation, fit_normalisation
@@ -47,7 +47,7 @@ def classifier(parcels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = open_store(parcels)
     table = open_table(store)
     normalisation = fit_normalisation([store], [np.arange(len(store))])
-    found = embed_pixels(Series(), table, torch.arange(len(table)), normalisation=normalisation)
+    found = Embedder(Series(), normalisation).pixels(table, torch.arange(len(table)))
     label = table.label[found.region]
     used = found.seen & (label >= 0)
     features = torch.cat([found.features, torch.ones(len(label), 1)], 1)[used].double()

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import torch
 
 from sits_data.errors import InvalidRequest
+from sits_models.data.normalisation import Normalisation
 from sits_models.data.regions import RegionBatch
 from sits_models.data.table import open_table
 from sits_models.views.planar import View, draw
@@ -94,6 +96,27 @@ def test_a_view_depends_on_its_key_and_on_nothing_else(parcels: Path) -> None:
         draw(_batch(parcels, regions=[0, 3, 7]), view, 1),
     ):
         assert (other["dates"] != base["dates"]).any()
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_light_multiplies_reflectance_band_by_band(parcels: Path, normalised: bool) -> None:
+    batch = _batch(parcels, regions=[0, 3, 7])
+    norm = Normalisation(bands=batch.table.bands, low=(0.1,) * 4, high=(0.3,) * 4)
+    plain, lit = (
+        draw(replace(batch, normalisation=norm if normalised else None), View(6, 4, gain=gain), 1)
+        for gain in (0.0, 0.2)
+    )
+    clear = plain["clear"]
+    values = [view["image"].transpose(0, 1)[:, clear] for view in (plain, lit)]
+    before, after = [(one + 2) / 10 if normalised else one for one in values]
+    owner = torch.arange(3)[:, None, None].expand_as(clear)[clear]
+    factor = torch.stack([(after / before)[:, owner == one].mean(1) for one in range(3)])
+    torch.testing.assert_close(after, before * factor.T[:, owner])
+    assert ((factor >= 0.8) & (factor <= 1.2)).all()
+    assert factor.std() > 0.05
+    assert factor.std(1).min() > 0.01
+    hidden = ~clear[:, None].expand_as(plain["image"])
+    assert torch.equal(plain["image"][hidden], lit["image"][hidden])
 
 
 def test_a_curve_that_is_missing_is_named(parcels: Path) -> None:

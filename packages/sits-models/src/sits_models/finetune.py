@@ -23,7 +23,7 @@ from sits_models.data.items import Unit
 from sits_models.data.stores import open_stores
 from sits_models.data.table import open_table
 from sits_models.errors import InvalidConfig
-from sits_models.fit import Config, card_of, make_trainer, parse, train
+from sits_models.fit import Config, card_of, make_trainer, parse, train, training_device
 from sits_models.runs import CONFIG, check_free, new_run
 from sits_models.tasks.classification import UNLABELLED, RegionClassification
 
@@ -85,7 +85,8 @@ def finetune(
         overwrite=overwrite,
     ):
         work.config.save(out / CONFIG)
-        scores = work.problem.scores("finetune", work.rows(out / "folds"), notes=work.notes, began=began)
+        notes = work.problem.seen_by(work.parent) if work.parent else []
+        scores = work.problem.scores("finetune", work.rows(out / "folds"), notes=notes, began=began)
         trained = work.train(out, work.problem.final, fold=None, checkpoint=work.checkpoint)
         card = card_of(trained.model, trained.data, classes=trained.data.classes)
         save_checkpoint(out, trained.backbone, card, trained.head)
@@ -110,15 +111,6 @@ class _Work:
     parent: ModelCard | None
     device: torch.device
     progress: bool
-
-    @property
-    def notes(self) -> list[str]:
-        """What is not clean about the scores."""
-        if self.parent is None or self.problem.store.path.name not in self.parent.seen:
-            return []
-        if self.parent.kind == "classifier":
-            return ["the checkpoint was trained on labels of this store: its scores are too good"]
-        return ["pretraining saw the pixels of this store, those of test regions too, but no labels"]
 
     def rows(self, folder: Path) -> list[Row]:
         """The model, its twin with random weights, and the other floors."""
@@ -230,11 +222,5 @@ def _prepare(
             "trainer.enable_checkpointing": False,
         }
     )
-    return _Work(config, problem, checkpoint, parent, _device(config), progress)
-
-
-def _device(config: Config) -> torch.device:
-    """Where the trainer will train."""
-    return Trainer(
-        accelerator=config["trainer.accelerator"], devices=config["trainer.devices"], logger=False
-    ).strategy.root_device
+    device = training_device(config["trainer.accelerator"], config["trainer.devices"])
+    return _Work(config, problem, checkpoint, parent, device, progress)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from pydantic import JsonValue
 
 import sits_models
 from sits_data.store import PlanarStore
@@ -18,6 +17,7 @@ from sits_models.bench.scores import Scores, save_scores
 from sits_models.checkpoint import ModelCard, check_card, load_backbone, read_card, save_checkpoint
 from sits_models.data.stores import open_stores
 from sits_models.data.table import open_table
+from sits_models.fit.cards import data_line
 from sits_models.runs import check_free, new_run
 
 
@@ -80,7 +80,7 @@ def probe(
             for reader in ("kNN", "linear")
         ]
         rows += simple_floors(problem)
-        scores = problem.scores("probe", rows, notes=_seen(card, opened), began=began)
+        scores = problem.scores("probe", rows, notes=problem.seen_by(card), began=began)
         head = fit_linear(
             features["pretrained"][problem.final], torch.from_numpy(problem.labels[problem.final]),
             classes=len(manifest.classes), groups=torch.from_numpy(problem.groups[problem.final]),
@@ -90,34 +90,15 @@ def probe(
     return scores
 
 
-def _seen(card: ModelCard, store: PlanarStore) -> list[str]:
-    """What is not clean about judging a checkpoint on a store that it was trained on."""
-    if store.path.name not in card.seen:
-        return []
-    if card.kind == "classifier":
-        return ["the checkpoint was trained on labels of this store: its scores are too good"]
-    return ["pretraining saw the pixels of this store, those of test regions too, but no labels"]
-
-
 def _classifier(card: ModelCard, store: PlanarStore, parent: str) -> ModelCard:
     """The card of a backbone with a head that was fitted to a store."""
-    days = store.dates.astype("datetime64[D]").astype(str)
-    labelled: dict[str, JsonValue] = {
-        "store": store.path.name,
-        "regions": len(store),
-        "dates": len(days),
-        "first": str(days[0]),
-        "last": str(days[-1]),
-        "sources": dict(store.manifest.cube),
-    }
+    known = {str(one["store"]): one for one in card.data}
     update = {
         "kind": "classifier",
         "classes": store.manifest.classes,
         "mask": store.manifest.mask,
         "dates": f"{card.dates}; the head: dates of the whole series",
-        "data": tuple(
-            {**{str(one["store"]): one for one in card.data}, store.path.name: labelled}.values()
-        ),
+        "data": tuple({**known, store.path.name: data_line(store)}.values()),
         "seen": tuple(dict.fromkeys([*card.seen, store.path.name])),
         "code_version": sits_models.__version__,
         "parent": parent,

@@ -132,38 +132,6 @@ class _Window(NamedTuple):
     seen: Tensor  # (B, L) bool
 
 
-def embed_regions(
-    backbone: nn.Module,
-    table: PixelTable,
-    regions: Tensor,
-    *,
-    normalisation: Normalisation | None,
-    length: int = LENGTH,
-    batch_size: int = 64,
-    device: torch.device | str = "cpu",
-    order: str | None = None,
-) -> Tensor:
-    """`Embedder.regions` in one call."""
-    embedder = Embedder(backbone, normalisation, length, batch_size, device, order)
-    return embedder.regions(table, regions)
-
-
-def embed_pixels(
-    backbone: nn.Module,
-    table: PixelTable,
-    regions: Tensor,
-    *,
-    normalisation: Normalisation | None,
-    length: int = LENGTH,
-    batch_size: int = 64,
-    device: torch.device | str = "cpu",
-    order: str | None = None,
-) -> PixelFeatures:
-    """`Embedder.pixels` in one call."""
-    embedder = Embedder(backbone, normalisation, length, batch_size, device, order)
-    return embedder.pixels(table, regions)
-
-
 def pixel_places(table: PixelTable, regions: Numbers, items: Items) -> Numbers:
     """Where samples are among all pixels of some regions, put after each other.
 

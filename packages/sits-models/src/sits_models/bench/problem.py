@@ -15,6 +15,7 @@ from sits_data.store import PlanarStore
 from sits_models.bench.design import Design
 from sits_models.bench.readers import READERS
 from sits_models.bench.scores import FoldScore, Row, Scores, judge
+from sits_models.checkpoint import ModelCard
 from sits_models.data.items import Items, Unit, items_of
 from sits_models.data.splits import Split, blocks_of, describe_splits, few_labels
 from sits_models.data.table import PixelTable
@@ -126,6 +127,14 @@ class Problem:
             return np.full(len(fold.test), commonest)
 
         return self.row("majority class", "", floor=True, name_test=name_test)
+
+    def seen_by(self, card: ModelCard) -> list[str]:
+        """What is not clean about judging a checkpoint here, a sentence each."""
+        if self.store.path.name not in card.seen:
+            return []
+        if card.kind == "classifier":
+            return ["the checkpoint was trained on labels of this store: its scores are too good"]
+        return ["pretraining saw the pixels of this store, those of test regions too, but no labels"]
 
     def scores(
         self,

@@ -49,7 +49,7 @@ def card_of(
         normalisation=data.normalisation,
         dates=_dates(data),
         views=_views(module, data),
-        data=tuple(_data(store) for store in data.stores),
+        data=tuple(data_line(store) for store in data.stores),
         licence=SENTINEL,
         seen=tuple(dict.fromkeys([*before, *trained_on])),
         code_version=sits_models.__version__,
@@ -71,7 +71,8 @@ def _dates(data: PlanarDataModule) -> str:
     return f"dates of {period}, as they were acquired; nothing is interpolated"
 
 
-def _data(store: PlanarStore) -> dict[str, JsonValue]:
+def data_line(store: PlanarStore) -> dict[str, JsonValue]:
+    """What a card says of a store that a model learned from."""
     days = store.dates.astype("datetime64[D]").astype(str)
     return {
         "store": store.path.name,

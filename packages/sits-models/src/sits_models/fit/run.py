@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -100,6 +101,17 @@ def train(
             if trainer.state.status == TrainerStatus.INTERRUPTED:
                 raise KeyboardInterrupt from stop
             raise
+
+
+def training_device(accelerator: str, devices: Any) -> torch.device:
+    """Where a trainer with these settings trains.
+
+    Raises:
+        MissingDevice: it is not there.
+    """
+    with _quiet(), _plainly():
+        trainer = Trainer(accelerator=accelerator, devices=devices, logger=False)
+        return trainer.strategy.root_device
 
 
 def check_state(file: Path) -> None:

@@ -36,6 +36,11 @@ class Method(BaseTask):
     def views(self) -> tuple[View, ...]:
         """The views of a region, in the order of their numbers."""
 
+    @property
+    def view_length(self) -> int:
+        """Positions of the longest view: regions are best embedded in windows of that many."""
+        return max(view.length for view in self.views)
+
     def make_backbone(self) -> nn.Module:
         """A new backbone as the settings have it.
 

@@ -32,6 +32,7 @@ class DINO(Method):
         local_length: positions of a local crop.
         local_dates: dates of a local crop, following each other.
         curves: of which each crop takes one: stored ones, or "walk".
+        gain: how much brighter or darker each band of a view may be, see `View`; 0 for none.
         out_dim: width of what the loss compares.
         student_temperature: of the student's softmax.
         teacher_temperature: of the teacher's softmax; a lower one is sharper.
@@ -54,6 +55,7 @@ class DINO(Method):
         local_length: int = 24,
         local_dates: int = 8,
         curves: Sequence[str] = ("hilbert", "snake", "walk"),
+        gain: float = 0.2,
         out_dim: int = 1024,
         student_temperature: float = 0.1,
         teacher_temperature: float = 0.04,
@@ -96,9 +98,10 @@ class DINO(Method):
     @property
     def views(self) -> tuple[View, ...]:
         """Two global crops, then the local ones."""
-        settings, curves = self.hparams, tuple(self.hparams["curves"])
-        whole = View(settings["length"], settings["dates"], curves=curves)
-        part = View(settings["local_length"], settings["local_dates"], "window", curves)
+        settings = self.hparams
+        shared = {"curves": tuple(settings["curves"]), "gain": settings["gain"]}
+        whole = View(settings["length"], settings["dates"], **shared)
+        part = View(settings["local_length"], settings["local_dates"], "window", **shared)
         return (whole, whole, *[part] * settings["local_crops"])
 
     def loss_of(self, batch: RegionBatch) -> Tensor:

@@ -25,6 +25,7 @@ class SimCLR(Method):
         length: positions of a view.
         dates: dates of a view; the two views of a region share none, as far as it has enough.
         curves: of which each view takes one: stored ones, or "walk".
+        gain: how much brighter or darker each band of a view may be, see `View`; 0 for none.
         temperature: of the loss.
         projection_dim: width of what the loss compares.
         lr: highest learning rate of AdamW.
@@ -37,10 +38,11 @@ class SimCLR(Method):
         backbone: str = "planar_vit_nano",
         *,
         in_channels: int = 10,
-        length: int = 64,
+        length: int = 32,
         dates: int = 16,
         curves: Sequence[str] = ("hilbert", "snake", "walk"),
-        temperature: float = 0.2,
+        gain: float = 0.2,
+        temperature: float = 0.5,
         projection_dim: int = 128,
         lr: float = 1e-3,
         weight_decay: float = 0.05,
@@ -69,7 +71,13 @@ class SimCLR(Method):
     def views(self) -> tuple[View, ...]:
         """Two alike."""
         settings = self.hparams
-        view = View(settings["length"], settings["dates"], curves=tuple(settings["curves"]), apart=True)
+        view = View(
+            settings["length"],
+            settings["dates"],
+            curves=tuple(settings["curves"]),
+            apart=True,
+            gain=settings["gain"],
+        )
         return view, view
 
     def on_fit_start(self) -> None:

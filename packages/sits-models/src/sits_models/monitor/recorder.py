@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
 from sits_data.output import write_atomically
-from sits_models.bench.features import embed_regions
+from sits_models.bench.features import Embedder
 from sits_models.data.regions import RegionBatch
 from sits_models.views.planar import draw
 
@@ -73,13 +73,9 @@ class Recorder(Callback):
         regions = torch.from_numpy(np.unique(np.linspace(0, len(table) - 1, count).astype(np.int64)))
         backbone = pl_module.backbone
         assert isinstance(backbone, nn.Module)
-        embedding = embed_regions(
-            backbone,
-            table,
-            regions,
-            normalisation=datamodule.normalisation,
-            device=pl_module.device,
-        )
+        length = int(pl_module.view_length)  # type: ignore[arg-type]
+        embedder = Embedder(backbone, datamodule.normalisation, length, device=pl_module.device)
+        embedding = embedder.regions(table, regions)
         place = table.centre.cpu()[regions] * table.resolution_m
         _save(
             Path(self.folder) / EMBEDDING,

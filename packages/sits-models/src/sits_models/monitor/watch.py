@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from sits_data.store import PlanarStore
-from sits_models.bench.features import embed_regions
+from sits_models.bench.features import Embedder
 from sits_models.bench.readers import knn
 from sits_models.bench.scores import macro_f1
 from sits_models.data.splits import block_folds
@@ -29,11 +29,14 @@ class Monitor(Callback):
     Args:
         every_n_epochs: how often; None about twenty times a run, and after the last epoch.
         max_regions: that are embedded, spread over the store.
-        length: positions of a window, see `embed_regions`.
+        length: positions of a window, see `Embedder`; None those of the method's longest view.
     """
 
     def __init__(
-        self, every_n_epochs: int | None = None, max_regions: int = 1000, length: int = 64
+        self,
+        every_n_epochs: int | None = None,
+        max_regions: int = 1000,
+        length: int | None = None,
     ) -> None:
         self.every_n_epochs, self.max_regions, self.length = every_n_epochs, max_regions, length
         self._watched: _Watched | None = None
@@ -49,22 +52,20 @@ class Monitor(Callback):
             return
         backbone = pl_module.backbone
         assert isinstance(backbone, nn.Module)
-        for name, value in self.measure(backbone, trainer, pl_module.device).items():
+        length = self.length or int(pl_module.view_length)  # type: ignore[arg-type]
+        for name, value in self.measure(backbone, trainer, pl_module.device, length).items():
             pl_module.log(name, value, prog_bar=name == "knn_macro_f1", sync_dist=True)
 
-    def measure(self, backbone: nn.Module, trainer: Trainer, device: torch.device) -> dict[str, float]:
+    def measure(
+        self, backbone: nn.Module, trainer: Trainer, device: torch.device, length: int
+    ) -> dict[str, float]:
         """The three figures, or two where there are no labels."""
         watched = self._watched
         assert watched is not None
         learning = backbone.training
-        embedding = embed_regions(
-            backbone,
-            watched.table,
-            watched.regions,
-            normalisation=trainer.datamodule.normalisation,  # type: ignore[attr-defined]
-            length=self.length,
-            device=device,
-        )
+        norm = trainer.datamodule.normalisation  # type: ignore[attr-defined]
+        embedder = Embedder(backbone, norm, length, device=device)
+        embedding = embedder.regions(watched.table, watched.regions)
         backbone.train(learning)
         found = {"embedding_std": embedding_std(embedding), "rankme": rankme(embedding)}
         if watched.train is not None and watched.test is not None:

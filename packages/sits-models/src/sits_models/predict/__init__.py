@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
 from tqdm import tqdm
@@ -17,17 +16,16 @@ from sits_data.cube import RawCube, open_raw
 from sits_data.errors import InvalidRequest
 from sits_data.mask import MaskPreset
 from sits_data.threads import available_cores
+from sits_models.bench.features import pick_device, view_length
 from sits_models.bench.scores import class_names
 from sits_models.checkpoint import ModelCard, check_card, load_backbone, load_head, read_card
-from sits_models.errors import CheckpointMismatch, MissingDevice
+from sits_models.errors import CheckpointMismatch
 from sits_models.geotiff import NO_CLASS, Layer, check_free, class_layer, new_cogs, probability_layer
 from sits_models.predict.classify import classify_pixels
 from sits_models.predict.notes import note_map
 from sits_models.predict.strips import CURVE, StripReader, strips_of
 
 __all__ = ["Summary", "map_files", "predict"]
-
-_LENGTH = 64
 
 
 @dataclass(frozen=True)
@@ -112,10 +110,9 @@ def predict(
     card, raw = read_card(checkpoint), open_raw(cube)
     mask = _check(card, raw)
     head = load_head(checkpoint)
-    target = _device(device)
+    target = pick_device(device)
     backbone = load_backbone(checkpoint).to(target)
     head = head.to(target)
-    length = card.views.get("length")
     strips = list(strips_of(raw, chip_px=chip_px))
     counts = np.zeros(NO_CLASS + 1, np.int64)
     with (
@@ -132,7 +129,7 @@ def predict(
                 reader.read(strip),
                 normalisation=card.normalisation,
                 curve=CURVE,
-                length=length if isinstance(length, int) and length > 0 else _LENGTH,
+                length=view_length(card),
                 batch_size=batch_size,
                 device=target,
                 advance=bar.update,
@@ -195,21 +192,6 @@ def _check(card: ModelCard, raw: RawCube) -> MaskPreset:
         f"the checkpoint's mask preset must be one of {', '.join(get_args(MaskPreset))}, it is "
         f"{card.mask}; export it again with this version"
     )
-
-
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InvalidRequest(f"a device is called cpu, cuda or cuda:0, got {name}") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise MissingDevice(
-            f"{name} must be a GPU of this machine, which has "
-            f"{torch.cuda.device_count()}; use --device cpu"
-        )
-    return device
 
 
 def _most_probable(chances: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Views of a region by other curves, walks and dates: nothing is warped, blurred or recoloured.
+"""Views of a region by other curves, walks and dates, under another light: nothing is warped or blurred.
 
 A draw is keyed by (run, region, epoch, number of the view): the same on any device, in any batch.
 """
@@ -13,7 +13,7 @@ from sits_data.errors import InvalidRequest
 from sits_models.contract import Batch
 from sits_models.data.regions import RegionBatch
 from sits_models.data.table import PixelTable
-from sits_models.ops.philox import below, philox
+from sits_models.ops.philox import below, philox, uniform
 from sits_models.ops.walks import random_walks
 
 Span = Literal["scattered", "window"]
@@ -23,7 +23,7 @@ CURVES = ("hilbert", "snake", "spiral", "raster", WALK)
 
 _MIN_CLEAR = 0.1
 # Where counters of walks count walks, these count purposes: no draw shares its words with another.
-_CURVE, _DATES = 1 << 20, 1 << 21
+_CURVE, _DATES, _LIGHT = 1 << 20, 1 << 21, 1 << 22
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class View:
         curves: of which one is drawn: a run of a stored curve, in either direction, or a "walk".
         apart: whether a view of an even number and the next one share no date, as far as the region's
             clear dates allow: then the curve of time itself says what belongs together.
+        gain: each band's reflectance is multiplied by one factor of 1 - gain … 1 + gain. Atmosphere and
+            sun do so too, and brightness alone would tell regions apart without their classes.
 
     Source: dates apart after Saget et al., Resampling augmentation for time series contrastive
     learning (arXiv 2506.18587); walks and curves after Chelali et al., CVIU 208-209 (2021).
@@ -48,6 +50,7 @@ class View:
     span: Span = "scattered"
     curves: tuple[str, ...] = ("hilbert", "snake", WALK)
     apart: bool = False
+    gain: float = 0.0
 
     def check(self, table: PixelTable) -> None:
         """Stop if a table lacks one of the curves.
@@ -73,7 +76,8 @@ def draw(batch: RegionBatch, view: View, number: int) -> Batch:
         view: how to draw.
         number: of the view, part of its key.
     """
-    return batch.view(_index(batch, view, number), _times(batch, view, number))
+    drawn = batch.view(_index(batch, view, number), _times(batch, view, number))
+    return _lit(batch, drawn, view, number) if view.gain else drawn
 
 
 def _index(batch: RegionBatch, view: View, number: int) -> Tensor:
@@ -126,3 +130,16 @@ def _times(batch: RegionBatch, view: View, number: int) -> Tensor:
     beyond = stop  # sorts behind every date
     times = torch.where(taken < wanted, start + times, beyond).sort(1).values
     return torch.where(times < beyond, times, -1)
+
+
+def _lit(batch: RegionBatch, drawn: Batch, view: View, number: int) -> Batch:
+    """The same view, brighter or darker band by band."""
+    table, norm, bands = batch.table, batch.normalisation, len(batch.table.bands)
+    key = (batch.run, table.region_id[batch.regions.to(table.device), None])
+    blocks = torch.arange(-(-bands // 4), device=table.device)
+    words = philox(key, (blocks, _LIGHT, batch.epoch, number)).flatten(1)[:, :bands]
+    factor = (1 + view.gain * (2 * uniform(words) - 1)).float().to(batch.device)[..., None, None]
+    black = torch.zeros(bands) if norm is None else torch.from_numpy(norm.black)
+    image, black = drawn["image"], black.to(batch.device)[:, None, None]
+    lit = torch.where(drawn["clear"][:, None], torch.lerp(black, image, factor), image)
+    return {**drawn, "image": lit}
