@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt packages/sits-data/pyproject.toml packa
 	@./scripts/setup.sh $(VENV)
 	@touch $@
 
-demo: $(STAMP) ## simulate a catalogue and carry it to planar images, in demo/
+demo: $(STAMP) ## simulate a catalogue and carry it to a map and a report, in demo/
 	@PATH="$(CURDIR)/$(BIN):$$PATH" ./examples/demo.sh
 
 test: $(STAMP) ## run the tests
@@ -32,6 +32,8 @@ lint: $(STAMP) ## format, lint, types, import contracts
 
 bench: $(STAMP) ## measure the speed claims (long; see benchmarks/README.md)
 	@$(BIN)/python -m benchmarks.cube
+	@$(BIN)/python -m benchmarks.models
+	@$(BIN)/python -m benchmarks.probe
 
 clean: ## remove the environment, the demo and all caches
 	rm -rf $(VENV) demo .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
