@@ -1,6 +1,6 @@
 """The report: everything that some runs left behind, on one page to look at."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import compress
@@ -15,25 +15,16 @@ from sits_data.errors import InvalidRequest, SitsDataError
 from sits_data.manifest import LabelClass
 from sits_data.output import write_atomically, writing_to
 from sits_data.store import PlanarStore
+from sits_models.report.cards import CardView, RunLine, card_view, run_line
 from sits_models.report.embedding import Projection, project
-from sits_models.report.folder import RunFolder, find_store, read_folders, with_parents
-from sits_models.report.judgement import Finding, Judgement, judge
+from sits_models.report.findings import Finding
+from sits_models.report.folder import RunFolder, find_stores, read_folders, with_parents
+from sits_models.report.judgement import Judgement, Sides, judge, side_by_side
 from sits_models.report.land import Timeline, timeline
 from sits_models.report.maps import MapView, view_map
-from sits_models.report.sections import (
-    CardView,
-    RunLine,
-    Tile,
-    Training,
-    View,
-    card_view,
-    headline,
-    lead,
-    planar_views,
-    run_line,
-    tiles,
-    training,
-)
+from sits_models.report.top import Tile, headline, lead, tiles
+from sits_models.report.training import Training, trainings
+from sits_models.report.views import View, planar_views
 
 __all__ = ["report"]
 
@@ -45,6 +36,9 @@ class Page:
     """What the template shows; a section without anything is left out and said in `missing`.
 
     Args:
+        views, judgements, projections: each with the name of its run.
+        maps: each with the name of the run that drew it, empty where none noted it.
+        sides: the judged runs beside each other, where there are several.
         contents: anchor and title of each section that there is.
         missing: what is left out and how to get it.
         css: of the page.
@@ -59,7 +53,8 @@ class Page:
     views: tuple[tuple[str, tuple[View, ...]], ...]
     trainings: tuple[Training, ...]
     judgements: tuple[tuple[str, Judgement], ...]
-    maps: tuple[MapView, ...]
+    sides: Sides | None
+    maps: tuple[tuple[str, MapView], ...]
     projections: tuple[tuple[str, Projection], ...]
     contents: tuple[tuple[str, str], ...]
     missing: tuple[str, ...]
@@ -128,73 +123,71 @@ def report(
 
 
 def _page(folders: list[RunFolder], maps: list[Path], cube: Path | str | None) -> Page:
-    stores = _stores(folders)
+    stores = {
+        folder.path: find_stores(folder, [one for one in folders if one is not folder])
+        for folder in folders
+    }
     judgements = tuple(
         (folder.name, found) for folder in folders if folder.scores and (found := judge(folder.scores))
     )
     judged = [one for _, one in judgements]
-    timelines = tuple(map(timeline, {one.path.resolve(): one for one in stores.values()}.values()))
+    timelines = tuple(
+        map(timeline, {one.path.resolve(): one for found in stores.values() for one in found}.values())
+    )
     views = tuple(
         (folder.name, seen)
         for folder in folders
         if folder.views and (seen := planar_views(folder.views))
     )
-    trainings = tuple(one for folder in folders if (one := training(folder)))
+    curves = tuple(trainings(folders))
     map_views = tuple(_maps(folders, maps, cube, stores))
     projections = tuple(_projections(folders, stores))
-    shown = [bool(part) for part in (timelines, views, trainings, judgements, map_views, projections)]
+    shown = [bool(part) for part in (timelines, views, curves, judgements, map_views, projections)]
+    left_out = [
+        f"{title}: {how}." for (_, title, how), there in zip(_SECTIONS, shown, strict=True) if not there
+    ]
+    left_out += [f"{one.name}: {what}." for _, one in map_views for what in one.missing]
     return Page(
         title=headline(folders, judged),
-        lead=lead(judged),
+        lead=lead(judgements),
         tiles=tiles(folders, judged),
         runs=tuple(map(run_line, folders)),
         cards=tuple(card_view(folder.name, folder.card) for folder in folders if folder.card),
         timelines=timelines,
         views=views,
-        trainings=trainings,
+        trainings=curves,
         judgements=judgements,
+        sides=side_by_side(judgements),
         maps=map_views,
         projections=projections,
         contents=(
             ("runs", "Runs and data"),
             *((anchor, title) for anchor, title, _ in compress(_SECTIONS, shown)),
         ),
-        missing=tuple(
-            f"{title}: {how}."
-            for (_, title, how), there in zip(_SECTIONS, shown, strict=True)
-            if not there
-        ),
+        missing=tuple(left_out),
         software=f"sits-models {sits_models.__version__}",
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         css=Markup((_HERE / "page.css").read_text()),
     )
 
 
-def _stores(folders: Sequence[RunFolder]) -> dict[str, PlanarStore]:
-    """Stores that are still there, by the names that cards and scores give them."""
-    names = {
-        str(one["store"])
-        for folder in folders
-        if folder.card
-        for one in folder.card.data
-        if "store" in one
-    }
-    names |= {folder.scores.store for folder in folders if folder.scores}
-    found = {name: find_store(name, folders) for name in sorted(names)}
-    return {name: store for name, store in found.items() if store is not None}
-
-
 def _maps(
     folders: Sequence[RunFolder],
     given: Iterable[Path],
     cube: Path | str | None,
-    stores: Mapping[str, PlanarStore],
-) -> Iterable[MapView]:
-    noted = {path.resolve(): of for folder in folders for path, of in folder.maps.items()}
+    stores: Mapping[Path, Sequence[PlanarStore]],
+) -> Iterator[tuple[str, MapView]]:
+    """The given maps, then the noted ones; each with the labels of its run before those of others."""
+    noted = {path.resolve(): (folder, of) for folder in folders for path, of in folder.maps.items()}
     chosen = None if cube is None else open_raw(cube)
-    labelled = next((store for store in stores.values() if store.manifest.label is not None), None)
+    every = [store for found in stores.values() for store in found]
     for path in dict.fromkeys([*(path.resolve() for path in given), *noted]):
-        yield view_map(path, store=labelled, cube=chosen or _open(noted.get(path)))
+        folder, mapped = noted.get(path, (None, None))
+        own = stores[folder.path] if folder else []
+        yield (
+            folder.name if folder else "",
+            view_map(path, stores=[*own, *every], cube=chosen or _open(mapped)),
+        )
 
 
 def _open(cube: Path | None) -> RawCube | None:
@@ -206,13 +199,16 @@ def _open(cube: Path | None) -> RawCube | None:
 
 
 def _projections(
-    folders: Sequence[RunFolder], stores: Mapping[str, PlanarStore]
-) -> Iterable[tuple[str, Projection]]:
+    folders: Sequence[RunFolder], stores: Mapping[Path, Sequence[PlanarStore]]
+) -> Iterator[tuple[str, Projection]]:
     for folder in folders:
         if folder.embedding is None:
             continue
-        first = str(folder.card.data[0].get("store", "")) if folder.card and folder.card.data else ""
-        classes: tuple[LabelClass, ...] = stores[first].manifest.classes if first in stores else ()
+        named = str(folder.card.data[0].get("store")) if folder.card and folder.card.data else ""
+        classes: tuple[LabelClass, ...] = next(
+            (one.manifest.classes for one in stores[folder.path] if one.path.name == Path(named).name),
+            (),
+        )
         projection = project(folder.embedding, classes)
         if projection is not None:
             yield folder.name, projection

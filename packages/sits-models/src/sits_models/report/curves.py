@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from sits_data.plot.page import ACCENT, FAINT, INK, QUIET, RULE, WARM
-from sits_models.report.folder import Series
+from sits_models.report.files import Series
 
 _SIZE_IN = (5.0, 2.7)
 _SMOOTH_FROM = 60
@@ -96,15 +96,23 @@ PANELS: tuple[Panel, ...] = (
         low=0,
         high=1,
     ),
+    Panel(
+        ("train_AverageF1Score",),
+        "Macro-F1 on what it learns from",
+        "What lies between this and the scores on other land is learned by heart.",
+        low=0,
+        high=1,
+    ),
 )
 
 
-def draw_curve(panel: Panel, logs: Sequence[Mapping[str, Series]]) -> Markup:
+def draw_curve(panel: Panel, logs: Sequence[Mapping[str, Series]], *, key: str = "") -> Markup:
     """One panel.
 
     Args:
         panel: which.
         logs: what was logged, of one training or of each fold's; at least one of the panel's columns.
+        key: that no other curves of the page have: ids within the SVG come from it.
 
     Returns:
         An `<svg>` without a size of its own.
@@ -130,7 +138,7 @@ def draw_curve(panel: Panel, logs: Sequence[Mapping[str, Series]]) -> Markup:
             value, what = panel.level
             axes.axhline(value, color=QUIET, lw=1, ls=(0, (4, 3)))
             axes.annotate(
-                what, (1, value), xycoords=("axes fraction", "data"), xytext=(0, 3),
+                what, (1, value), xycoords=("axes fraction", "data"), xytext=(0, 6),
                 textcoords="offset points", ha="right", color=QUIET, fontsize=9.5,
             )  # fmt: skip
         if len(axes.get_legend_handles_labels()[0]) > 1:
@@ -138,7 +146,7 @@ def draw_curve(panel: Panel, logs: Sequence[Mapping[str, Series]]) -> Markup:
         _scale(axes, panel, shown)
         axes.set_xlabel("step")
         buffer = io.BytesIO()
-        with matplotlib.rc_context({"svg.hashsalt": "-".join(panel.names)}):
+        with matplotlib.rc_context({"svg.hashsalt": f"{key} {panel.title}"}):
             figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return for_page(buffer.getvalue().decode())
 
@@ -150,8 +158,8 @@ def for_page(svg: str) -> Markup:
     svg = re.sub(
         r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', svg, count=1
     )
-    svg = re.sub(r'<g id="[^"]*">', "<g>", svg)
-    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r" font-family: [^;\"]*;?", "", svg)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
     return Markup(svg.strip())
@@ -175,13 +183,18 @@ def _scale(axes, panel: Panel, shown: Sequence[Series]) -> None:  # type: ignore
 
 
 def _running_mean(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """(N,) means over a tenth of the values around each; None where there are few."""
-    if len(values) < _SMOOTH_FROM:
+    """(N,) means over a tenth of the values, as many before each as behind; None where there are few."""
+    count = len(values)
+    if count < _SMOOTH_FROM:
         return None
-    width = len(values) // 10 | 1
-    window = np.ones(width)
-    sums, counts = (np.convolve(part, window, "same") for part in (values, np.ones(len(values))))
-    return np.asarray(sums / counts)
+    finite, place = np.isfinite(values), np.arange(count)
+    reach = np.minimum(count // 20, np.minimum(place, count - 1 - place))
+    sums, counts = (
+        np.concatenate([[0], np.cumsum(part)]) for part in (np.where(finite, values, 0), finite)
+    )
+    first, stop = place - reach, place + reach + 1
+    means = (sums[stop] - sums[first]) / np.maximum(counts[stop] - counts[first], 1)
+    return np.asarray(np.where(finite, means, np.nan))
 
 
 def _label(name: str) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 from sits_data.manifest import LabelClass
-from sits_models.report.folder import Arrays
+from sits_models.report.files import Arrays
 from sits_models.report.land import blocks, explained
 
 UNLABELLED = "#9aa5b1"
@@ -107,9 +109,14 @@ def _by_class(
     for value in values[np.lexsort((-counts, values >= 0))].tolist():
         known = 0 <= value < len(classes)
         name = classes[value].name if known else "unlabelled" if value < 0 else f"class {value}"
-        colour = classes[value].colour if known else UNLABELLED
+        colour = classes[value].colour if known else UNLABELLED if value < 0 else _any_colour(value)
         found.append(_dots(plane[label == value], name, colour))
     return tuple(found)
+
+
+def _any_colour(label: int) -> str:
+    """Of a class whose store is not there to tell."""
+    return str(to_hex(colormaps["tab20"](label % 20)))
 
 
 def _by_tile(plane: NDArray[np.int64], tile: NDArray[np.int64]) -> tuple[Dots, ...]:

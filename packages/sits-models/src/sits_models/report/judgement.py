@@ -1,23 +1,13 @@
-"""What scores say: the table, and in words whether a model beats its floors. Null results stay."""
+"""What scores say, as tables: models beside floors, classes, whom they are taken for, runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Literal
 
 import numpy as np
 
-from sits_models.bench.scores import TIE, Row, Scores, class_f1, class_names, compare, opponent
-
-Kind = Literal["above", "level", "below", "note"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A sentence, and which way it points."""
-
-    kind: Kind
-    text: str
+from sits_models.bench.scores import Row, Scores, class_f1, class_names, compare, opponent
+from sits_models.report.findings import Finding, Kind, capital, findings, signed
 
 
 @dataclass(frozen=True)
@@ -104,6 +94,41 @@ class Judgement:
     tested: int
 
 
+@dataclass(frozen=True)
+class Side:
+    """One run in the table of several.
+
+    Args:
+        name: of the run.
+        about: what was judged on what.
+        model, floor: its best, and their macro-F1.
+        difference: of the two, signed.
+        kind: of its first finding.
+    """
+
+    name: str
+    about: str
+    model: str
+    macro_f1: float
+    floor: str
+    floor_f1: float
+    difference: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Several runs side by side, best first.
+
+    Args:
+        lines: one a run.
+        alike: whether all were judged on the same samples and splits with as many labels.
+    """
+
+    lines: tuple[Side, ...]
+    alike: bool
+
+
 def judge(scores: Scores) -> Judgement | None:
     """Prepare scores; None where no row has a fold."""
     rows = [row for row in scores.rows if row.folds]
@@ -122,8 +147,8 @@ def judge(scores: Scores) -> Judgement | None:
             _line(rows, row, best) for row in sorted(rows, key=lambda row: row.macro_f1, reverse=True)
         ),
         findings=(
-            *_findings(rows, best),
-            *(Finding("note", f"{_capital(note)}.") for note in scores.notes),
+            *findings(rows, best),
+            *(Finding("note", f"{capital(note.rstrip('.'))}.") for note in scores.notes),
         ),
         classes=_classes(scores, best, floor),
         confusion=_confusion(scores, shown),
@@ -131,90 +156,30 @@ def judge(scores: Scores) -> Judgement | None:
     )
 
 
-def signed(value: float) -> str:
-    """A difference with its sign: `+0.051`, `−0.020`."""
-    return f"{value:+.3f}".replace("-", "−")
-
-
-def _findings(rows: Sequence[Row], best: Row | None) -> list[Finding]:
-    floors = sorted((row for row in rows if row.floor), key=lambda row: row.macro_f1, reverse=True)
-    if best is None:
-        return [Finding("note", "Only floors were judged, no model.")]
-    if not floors:
-        return [Finding("note", "No floor was judged beside the model, so its scores stand alone.")]
-    found = [_against(best, floor) for floor in floors]
-    beaten = [finding for finding in found if finding.kind == "above"]
-    if len(beaten) == len(floors):
-        tail = f" All {len(floors)} floors are below it." if len(floors) > 1 else ""
-        told = [Finding("above", found[0].text + tail)]
-    else:
-        told = [finding for finding in found if finding.kind != "above"]
-        told.append(Finding("note", f"{len(beaten)} of {len(floors)} floors are below it."))
-    told += _training(rows, best)
-    if len(best.folds) == 1:
-        told.append(
-            Finding(
-                "note", "One split only: how much the scores vary with the choice of land is unknown."
-            )
+def side_by_side(judgements: Sequence[tuple[str, Judgement]]) -> Sides | None:
+    """The runs that have a model and a floor; None with fewer than two."""
+    lines = [
+        Side(
+            name=name,
+            about=f"{one.scores.task} of {one.scores.store.rstrip('/').rpartition('/')[2]}",
+            model=one.best.title,
+            macro_f1=one.best.macro_f1,
+            floor=one.floor.title,
+            floor_f1=one.floor.macro_f1,
+            difference=signed(one.best.macro_f1 - one.floor.macro_f1),
+            kind=one.findings[0].kind,
         )
-    return told
-
-
-def _against(model: Row, floor: Row) -> Finding:
-    """The best model and one floor."""
-    found = compare(model, floor)
-    pair = f"{_capital(model.title)} ({model.macro_f1:.3f})", f"{floor.title} ({floor.macro_f1:.3f})"
-    gain = f"{signed(found.difference)} macro-F1"
-    folds = len(model.folds)
-    if abs(found.difference) < TIE:
-        return Finding(
-            "level",
-            f"{pair[0]} is level with the floor {pair[1]}: {gain}, less than the {TIE} that counts as a "
-            "difference. A null result: over this floor nothing is gained.",
-        )
-    if found.difference < 0:
-        return Finding(
-            "below",
-            f"{pair[0]} is below the floor {pair[1]}: {gain}, worse in {found.losses} of {folds} folds. "
-            "A null result: this floor costs less and does better.",
-        )
-    chance = ""
-    if folds > 1 and found.difference < _spread_of_difference(model, floor):
-        chance = " That is less than it varies from fold to fold, so it may be chance."
-    return Finding(
-        "above",
-        f"{pair[0]} is above the floor {pair[1]}: {gain}, "
-        f"better in {found.wins} of {folds} folds.{chance}",
-    )
-
-
-def _training(rows: Sequence[Row], best: Row) -> list[Finding]:
-    """What training has added to the same network with random weights."""
-    names = {"random-init", "from scratch"}
-    twins = [row for row in rows if row.name in names and row is not best and row.name != best.name]
-    same = next((row for row in twins if row.reader == best.reader), None)
-    if same is None and not (same := next((row for row in twins if row.name == "from scratch"), None)):
-        return []
-    found = compare(best, same)
-    what = "pretraining" if same.name == "from scratch" else "training"
-    if found.difference >= TIE:
-        text = (
-            f"Against the same network {_born(same)}, {what} adds {signed(found.difference)} macro-F1."
-        )
-        return [Finding("above", text)]
-    gain = signed(found.difference)
-    text = f"Against the same network {_born(same)}, {what} adds nothing ({gain} macro-F1)."
-    return [Finding("below" if found.difference <= -TIE else "level", text)]
-
-
-def _born(row: Row) -> str:
-    return "trained from scratch" if row.name == "from scratch" else "with random weights"
-
-
-def _spread_of_difference(model: Row, floor: Row) -> float:
-    below = {fold.fold: fold.macro_f1 for fold in floor.folds}
-    pairs = [fold.macro_f1 - below[fold.fold] for fold in model.folds if fold.fold in below]
-    return stdev(pairs) if len(pairs) > 1 else 0.0
+        for name, one in judgements
+        if one.best and one.floor
+    ]
+    ways = {
+        (one.scores.store, one.scores.unit, one.scores.split, one.scores.labels, one.scores.seed)
+        for _, one in judgements
+        if one.best and one.floor
+    }
+    if len(lines) < 2:
+        return None
+    return Sides(tuple(sorted(lines, key=lambda line: -line.macro_f1)), alike=len(ways) == 1)
 
 
 def _line(rows: Sequence[Row], row: Row, best: Row | None) -> Line:
@@ -260,7 +225,3 @@ def _confusion(scores: Scores, row: Row) -> Confusion:
         counts=tuple(map(tuple, counts.tolist())),
         share=tuple(map(tuple, share.tolist())),
     )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -67,11 +67,12 @@ class MapView:
         pictures: the classes first.
         width, height: of a picture in pixels.
         legend: classes that occur, the largest first.
-        no_data: share of pixels that were never clear, 0 to 1.
+        no_data: share of pixels that were never clear, 0 to 1; `no_data_ha` is their area.
         unsure: share of mapped pixels whose class has a probability below one half; None if unknown.
         agreement: share of labelled pixels that the map names alike; None without labels.
         scale_pct: length of the scale bar, percent of the width; `scale` says it.
         facts: size, resolution and CRS, in words.
+        missing: what is left out, and why.
     """
 
     name: str
@@ -80,19 +81,21 @@ class MapView:
     height: int
     legend: tuple[LegendEntry, ...]
     no_data: float
+    no_data_ha: float
     unsure: float | None
     agreement: float | None
     scale_pct: float
     scale: str
     facts: str
+    missing: tuple[str, ...]
 
 
-def view_map(path: Path, *, store: PlanarStore | None = None, cube: RawCube | None = None) -> MapView:
+def view_map(path: Path, *, stores: Sequence[PlanarStore] = (), cube: RawCube | None = None) -> MapView:
     """Read a map that `predict` wrote.
 
     Args:
         path: of `map.tif`; `map.prob.tif` beside it says how sure it is.
-        store: labelled; its labels are shown beside a map of the same grid.
+        stores: the labels of the first one on the map's grid are shown beside it.
         cube: that was mapped; its clearest date is shown beside the map.
 
     Raises:
@@ -105,6 +108,8 @@ def view_map(path: Path, *, store: PlanarStore | None = None, cube: RawCube | No
         indices = raster.read(1, out_shape=shape, resampling=Resampling.mode)
         transform, facts = raster.transform, _facts(raster)
         full = raster.shape
+    store = next((one for one in stores if _on_grid(one, transform, full)), None)
+    missing = []
     pixel_m2 = abs(transform.a * transform.e)
     mapped = max(1, int(counts[:NO_CLASS].sum()))
     colours = [one.colour for one in classes]
@@ -121,7 +126,9 @@ def view_map(path: Path, *, store: PlanarStore | None = None, cube: RawCube | No
                 gradient(),
             )
         )
-    known = _labels(store, classes, transform, full)
+    else:
+        missing.append(f"how sure it is: {path.stem}.prob.tif is not beside it")
+    known = None if store is None else _labels(store, classes)
     if known is not None:
         shown = known[_nearest(full[0], shape[0])][:, _nearest(full[1], shape[1])]
         pictures.append(
@@ -129,7 +136,11 @@ def view_map(path: Path, *, store: PlanarStore | None = None, cube: RawCube | No
                 "Labels", "Map of the labels that are known", data_url(paint_classes(shown, colours))
             )
         )
-    if cube is not None and cube.geobox.shape == full and cube.geobox.transform == transform:
+    if cube is None:
+        missing.append("the land: its cube is not where it was, give it with --cube")
+    elif cube.geobox.shape != full or not transform.almost_equals(cube.geobox.transform):
+        missing.append("the land: the cube has another grid than the map")
+    else:
         pictures.append(_ground(cube, store))
     bar_m = _round_length(abs(transform.a) * full[1] * 0.3)
     return MapView(
@@ -139,11 +150,13 @@ def view_map(path: Path, *, store: PlanarStore | None = None, cube: RawCube | No
         height=shape[0],
         legend=_legend(classes, counts, mapped, pixel_m2),
         no_data=float(counts[NO_CLASS] / counts.sum()),
+        no_data_ha=float(counts[NO_CLASS] * pixel_m2 / 1e4),
         unsure=None if sure is None else float((sure[np.isfinite(sure)] < _SURE).mean()),
         agreement=None if known is None else _agreement(path, known),
         scale_pct=round(100 * bar_m / (abs(transform.a) * full[1]), 2),
         scale=f"{bar_m / 1000:g} km" if bar_m >= 1000 else f"{bar_m:g} m",
         facts=facts,
+        missing=tuple(missing),
     )
 
 
@@ -172,18 +185,18 @@ def _confidence(path: Path, shape: tuple[int, int]) -> NDArray[np.float32] | Non
     return best
 
 
-def _labels(
-    store: PlanarStore | None, classes: Sequence[LabelClass], transform: Affine, shape: tuple[int, int]
-) -> NDArray[np.int64] | None:
-    """(y, x) known classes by the map's index, -1 elsewhere; None on another grid or without labels."""
-    if store is None or store.manifest.label is None:
-        return None
+def _on_grid(store: PlanarStore, transform: Affine, shape: tuple[int, int]) -> bool:
+    """Whether a store is labelled and of a map's grid."""
     grid = store.manifest.grid
-    if grid.shape != shape or not transform.almost_equals(Affine(*grid.transform)):
-        return None
+    same = grid.shape == shape and transform.almost_equals(Affine(*grid.transform))
+    return same and store.manifest.label is not None
+
+
+def _labels(store: PlanarStore, classes: Sequence[LabelClass]) -> NDArray[np.int64]:
+    """(y, x) known classes by the map's index, -1 elsewhere."""
     index = {one.name: number for number, one in enumerate(classes)}
     by_label = np.array([index.get(one.name, -1) for one in store.manifest.classes] + [-1])
-    return np.asarray(by_label[label_map(store, shape)])
+    return np.asarray(by_label[label_map(store, store.manifest.grid.shape)])
 
 
 def _agreement(path: Path, known: NDArray[np.int64]) -> float | None:
