@@ -167,7 +167,8 @@ def test_unfinished_run_is_told(tmp_path: Path, parcels: Path, status: str, said
     found = read(report([run], tmp_path / "page.html"))
     assert f"{said}: what is shown of it is not all that was asked for." in found.text
     assert found.values("class").count("tag bad") == 1
-    assert "Loss" in found.text
+    sections = [given["id"] for tag, given in found.tags if tag == "section"]
+    assert sections == ["runs", "clear", "training"]
 
 
 def test_run_that_only_began(tmp_path: Path) -> None:
@@ -177,7 +178,7 @@ def test_run_that_only_began(tmp_path: Path) -> None:
     (run / "run.json").write_text(record.model_dump_json())
     found = read(report([run], tmp_path / "page.html"))
     assert [given["id"] for tag, given in found.tags if tag == "section"] == ["runs"]
-    assert "Nothing has judged these embeddings yet" in found.text
+    assert "Nothing is judged yet" in found.text
 
 
 def test_folds_are_drawn_together(tmp_path: Path, parcels: Path) -> None:

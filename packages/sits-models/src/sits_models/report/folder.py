@@ -101,13 +101,15 @@ def _find_parent(folder: RunFolder) -> Path | None:
 
 
 def find_stores(folder: RunFolder, others: Iterable[RunFolder]) -> list[PlanarStore]:
-    """The stores that a run's card and scores name, as far as they are still there.
+    """The stores that a run's card and scores name, or else its command, as far as they are still there.
 
     A card has the name of a store alone. It is looked for where the run's command or scores say that it
     lay, and near the run; then where and near the other runs.
     """
     named = [str(one["store"]) for one in folder.card.data if "store" in one] if folder.card else []
     named += [folder.scores.store] if folder.scores else []
+    if not named:
+        named = [Path(word).name for word in _words(folder) if word.endswith(".planar")]
     found: dict[Path, PlanarStore] = {}
     for name in named:
         for place in _places(Path(name), [folder, *others]):
@@ -124,9 +126,14 @@ def _places(store: Path, folders: Iterable[RunFolder]) -> Iterator[Path]:
     """Where a store may be; most of these do not exist."""
     for folder in folders:
         said = [folder.scores.store] if folder.scores else []
-        said += [word.rpartition("=")[2] for word in folder.record.command] if folder.record else []
-        yield from (Path(text) for text in [*said, str(store)] if Path(text).name == store.name)
+        said += [*_words(folder), str(store)]
+        yield from (Path(text) for text in said if Path(text).name == store.name)
         yield from (above / store.name for above in folder.path.resolve().parents[:4])
+
+
+def _words(folder: RunFolder) -> list[str]:
+    """What the command of a run says, without the options' names."""
+    return [word.rpartition("=")[2] for word in folder.record.command] if folder.record else []
 
 
 def _read(path: Path) -> RunFolder:

@@ -42,8 +42,7 @@ def lead(judgements: Sequence[tuple[str, Judgement]]) -> Finding:
     if not judged:
         return Finding(
             "note",
-            "Nothing has judged these embeddings yet; sits-models probe and finetune put them beside "
-            "floors.",
+            "Nothing is judged yet; sits-models probe and finetune put what was learned beside floors.",
         )
     name, best = max(judged, key=lambda pair: pair[1].best.macro_f1 if pair[1].best else 0)
     first = best.findings[0]
@@ -73,9 +72,7 @@ def tiles(folders: Sequence[RunFolder], judgements: Sequence[Judgement]) -> tupl
         return (*found, Tile(f"{one.tested:,}", f"{one.scores.unit}s tested", tested))
     wanted = ("train_loss", "embedding_std", "rankme", "knn_macro_f1")
     titles = {name: panel.title for panel in PANELS for name in panel.names}
-    logs = {
-        name: one for folder in folders for log in folder.metrics.values() for name, one in log.items()
-    }
+    logs = {name: one for folder in folders for name, one in folder.metrics.get("", {}).items()}
     return tuple(
         Tile(f"{logs[name].value[-1]:.3g}", titles[name], f"at step {logs[name].step[-1]:,}")
         for name in wanted

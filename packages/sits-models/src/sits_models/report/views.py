@@ -42,7 +42,7 @@ def _view(arrays: Arrays, number: int, bands: list[str], title: str) -> View:
     image, clear = image[..., :length], clear[:, :length]
     days = arrays["dates"][number][dated].astype("datetime64[D]").astype(str)
     step = max(1, -(-len(days) // 5))
-    caption = f"{len(days)} dates, {length} positions, {100 * clear.mean():.0f} % clear"
+    caption = f"{len(days)} dates, {length} positions, {100 * clear.mean():.0f}\u00a0% clear"
     return View(
         title=title,
         caption=caption,
