@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sits_models.errors import NotARun, RunExists
-from sits_models.runs import new_run, read_run
+from sits_models.runs import check_free, new_run, read_run
 
 
 def run(out: Path, *, fail: type[BaseException] | None = None, **settings: bool) -> None:
@@ -85,3 +85,24 @@ def test_refusals(
     assert message in str(raised.value)
     if before == "thesis":
         assert (out / "thesis.tex").read_text() == "years of work"
+
+
+def test_only_pretraining_is_resumed(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), new_run(tmp_path / "a", kind="probe", command=[], seed=0):
+        raise KeyboardInterrupt
+    with pytest.raises(RunExists) as raised:
+        check_free(tmp_path / "a", overwrite=False, resume=False)
+    assert str(raised.value).endswith(
+        "is an unfinished run; --overwrite begins again, --out chooses another place"
+    )
+
+
+@pytest.mark.parametrize("reads", ["a", "a/card.json", "a/../a/field.planar"])
+def test_nothing_is_deleted_that_the_run_reads(tmp_path: Path, reads: str) -> None:
+    run(tmp_path / "a")
+    with pytest.raises(RunExists, match="which this run reads and --overwrite would delete; choose"):
+        check_free(tmp_path / "a", overwrite=True, resume=False, reads=[tmp_path / reads])
+    for beside in ("ab", "", "b/a"):
+        assert (
+            check_free(tmp_path / "a", overwrite=True, resume=False, reads=[tmp_path / beside]) is None
+        )

@@ -56,16 +56,16 @@ def probe(
         MissingDevice: the device is not there.
     """
     began = time.monotonic()
-    check_free(out, overwrite=overwrite, resume=False)
     place = pick_device(device)
     card, (opened,) = read_card(checkpoint), open_stores(store or ".")
+    check_free(out, overwrite=overwrite, resume=False, reads=[checkpoint, opened.path])
     manifest = opened.manifest
     check_card(card, bands=manifest.bands, resolution_m=manifest.grid.resolution_m)
     problem = pose(opened, open_table(opened, resident="never"), design)
+    backbone = load_backbone(checkpoint)
     with new_run(
         out, kind="probe", command=command, seed=design.seed, device=str(place), overwrite=overwrite
     ) as folder:
-        backbone = load_backbone(checkpoint)
         networks = {"pretrained": backbone, "random-init": random_twin(card, seed=design.seed)}
         features = {
             name: Embedder(

@@ -116,8 +116,16 @@ def new_run(
         _write(out, record.model_copy(update=ended))
 
 
-def check_free(out: Path, *, overwrite: bool, resume: bool) -> RunRecord | None:
+def check_free(
+    out: Path, *, overwrite: bool, resume: bool, reads: Sequence[Path | str] = ()
+) -> RunRecord | None:
     """Make sure that a run may be written there.
+
+    Args:
+        out: the folder.
+        overwrite: a run that is there would be deleted.
+        resume: an unfinished run that is there would be continued.
+        reads: files and folders that the run needs: nothing is deleted that holds one of them.
 
     Returns:
         The record of the unfinished run that is to be continued, else None.
@@ -137,9 +145,17 @@ def check_free(out: Path, *, overwrite: bool, resume: bool) -> RunRecord | None:
     except NotARun as error:
         raise RunExists(f"{out} exists and is not a run; choose another place with --out") from error
     if not overwrite:
-        finished = before.status == "finished"
-        state = "is a finished run" if finished else "is an unfinished run; continue it with --resume"
-        raise RunExists(f"{out} {state}; --overwrite begins again, --out chooses another place")
+        state = "a finished run" if before.status == "finished" else "an unfinished run"
+        # Only pretraining takes long enough to be kept on the way.
+        again = before.status != "finished" and before.kind == "pretrain"
+        hint = "; continue it with --resume" if again else ""
+        raise RunExists(f"{out} is {state}{hint}; --overwrite begins again, --out chooses another place")
+    for path in map(Path, reads):
+        if out.resolve() in (path.resolve(), *path.resolve().parents):
+            raise RunExists(
+                f"{out} holds {path}, which this run reads and --overwrite would delete; choose "
+                "another place with --out"
+            )
     return None
 
 
