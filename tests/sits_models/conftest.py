@@ -1,7 +1,9 @@
 from datetime import date
 from pathlib import Path
 
+import geopandas as gpd
 import pytest
+from checkpoints import write_backbone
 
 from sits_data import build_cube, planarize
 from sits_data.aoi import read_aoi
@@ -42,3 +44,26 @@ def chips(land: Path) -> Path:
     raster = land / "catalogue/truth/classes_2022.tif"
     recipe = Recipe(regions=Chips(size_px=16), labels=RasterLabels(path=str(raster)), orders=("snake",))
     return planarize(land / "field.zarr", land / "chips.planar", recipe=recipe).out
+
+
+@pytest.fixture(scope="session")
+def unlabelled(land: Path) -> Path:
+    recipe = Recipe(regions=Parcels(path=str(land / "catalogue/parcels.gpkg")))
+    return planarize(land / "field.zarr", land / "unlabelled.planar", recipe=recipe).out
+
+
+@pytest.fixture(scope="session")
+def one_class(land: Path) -> Path:
+    """Parcels that all have one label."""
+    fields = gpd.read_file(land / "catalogue/parcels.gpkg").assign(crop_code=7)
+    fields.to_file(land / "one_class.gpkg")
+    recipe = Recipe(
+        regions=Parcels(path=str(land / "one_class.gpkg")), labels=ColumnLabels(field="crop_code")
+    )
+    return planarize(land / "field.zarr", land / "one_class.planar", recipe=recipe).out
+
+
+@pytest.fixture(scope="session")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a very small backbone whose pretraining saw `parcels.planar`."""
+    return write_backbone(tmp_path_factory.mktemp("checkpoint") / "tiny", seen=("parcels.planar",))

@@ -128,6 +128,17 @@ def test_folds_seeds_and_halves(parcels: Path) -> None:
     assert data.chosen.description == half.description
 
 
+def test_gap_is_that_of_the_split_unless_asked(parcels: Path) -> None:
+    store = open_store(parcels)
+    for split, expected in (
+        ("blocks", block_folds(store, folds=3, gap_m=50)[0]),
+        ("west-east", halves(store, axis="west-east", gap_m=0)),
+    ):
+        data = ready(parcels, split=split, gap_m=None)
+        np.testing.assert_array_equal(data.train_regions[0], expected.train)
+        assert len(ready(parcels, split=split, gap_m=80).train_regions[0]) < len(expected.train)
+
+
 def test_no_fold_trains_on_all_labelled_regions(parcels: Path) -> None:
     data = ready(parcels, fold=None)
     assert data.train_regions[0].tolist() == np.flatnonzero(open_store(parcels).labels >= 0).tolist()

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sits_data.errors import InvalidRequest
 from sits_data.store import PlanarStore
 from sits_models.data.items import Unit
+from sits_models.data.sides import usual_gap
 from sits_models.data.splits import Split, block_folds, halves
 
 SplitName = Literal["blocks", "west-east", "north-south"]
-
-GAP_M = 50.0
-"""Between blocks, unless asked otherwise."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,10 @@ class Design:
             blocks and 0 for halves.
         fraction: share of the training labels of each class to use, above 0 to 1; None for all.
         shots: training labels of each class to use; None for all.
-        seed: of the deal of blocks and the choice of labels.
+        seed: of the deal of blocks and the choice of labels, from 0 to 2³² - 1.
+
+    Raises:
+        InvalidRequest: the seed is out of its range.
     """
 
     unit: Unit | None = None
@@ -41,6 +43,10 @@ class Design:
     shots: int | None = None
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise InvalidRequest(f"the seed must be from 0 to {2**32 - 1}, got {self.seed}")
+
     @classmethod
     def given(cls, settings: Mapping[str, Any]) -> "Design":
         """From settings by name; those that are None keep their defaults."""
@@ -49,9 +55,7 @@ class Design:
     @property
     def gap(self) -> float:
         """The gap in metres, the default filled in."""
-        if self.gap_m is None:
-            return GAP_M if self.split == "blocks" else 0.0
-        return self.gap_m
+        return usual_gap(self.split) if self.gap_m is None else self.gap_m
 
     @property
     def labels(self) -> str:

@@ -1,5 +1,6 @@
 """Frozen features: whole regions through a backbone, window after window along a stored curve."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -153,15 +154,14 @@ def pick_device(name: str | None) -> torch.device:
     """The device of a name; None is a GPU where there is one.
 
     Raises:
-        InvalidRequest: torch knows no device of that name.
+        InvalidRequest: it is the name of neither the CPU nor a GPU.
         MissingDevice: it is not there.
     """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InvalidRequest(f"a device is called cpu, cuda or cuda:0, got {name}") from error
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise InvalidRequest(f"a device is called cpu, cuda or cuda:0, got {name}")
+    device = torch.device(name)
     there = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= there:
         raise MissingDevice(f"{name} must be a GPU of this machine, which has {there}; use --device cpu")

@@ -55,10 +55,11 @@ class PlanarDataModule(NonGeoDataModule):
         split: how labelled regions are split: see `block_folds` and `halves`. "none" trains on all
             regions, labelled or not. None is "none" for a model that takes regions, else "blocks".
         block_m: side of the blocks in metres; None takes the store's, smaller for small sites.
-        gap_m: training regions nearer than that to a test region are left out.
+        gap_m: training regions nearer than that to a test region are left out; None is 50 for blocks
+            and 0 for halves.
         fraction: of the labels of each class, above 0 to 1; None for all.
         shots: labels of each class; None for all.
-        unit: what one sample is; a "pixel" is an image of one position.
+        unit: what one sample is; a "pixel" is an image of one position. None is "region".
         resident: whether pixels are copied to the training device, see `open_table`.
         seed: of splits, few labels, order of samples and views.
         num_workers: no use is made of it: batches are index lists, and gathered on the device.
@@ -90,10 +91,10 @@ class PlanarDataModule(NonGeoDataModule):
         fold: int | None = 0,
         split: SplitName | None = None,
         block_m: int | None = None,
-        gap_m: float = 50,
+        gap_m: float | None = None,
         fraction: float | None = None,
         shots: int | None = None,
-        unit: Unit = "region",
+        unit: Unit | None = None,
         resident: Resident = "auto",
         seed: int = 0,
         num_workers: int = 0,
@@ -103,7 +104,7 @@ class PlanarDataModule(NonGeoDataModule):
         self.root, self.resident, self.seed, self.normalisation = root, resident, seed, normalisation
         self.split, self.folds, self.fold, self.years = split, folds, fold, years
         self.block_m, self.gap_m = block_m, gap_m
-        self.fraction, self.shots, self.unit = fraction, shots, unit
+        self.fraction, self.shots, self.unit = fraction, shots, unit or "region"
         self.views = TaskViews(length, dates, order, fixed)
         self._check_settings()
         self.stores: list[PlanarStore] = []

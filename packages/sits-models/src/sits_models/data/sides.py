@@ -14,6 +14,9 @@ from sits_models.data.stores import check_labels, shared_classes
 SplitName = Literal["blocks", "west-east", "north-south", "none"]
 Positions = NDArray[np.int64]
 
+GAP_M = 50.0
+"""Between the sides of a split by blocks, unless asked otherwise; halves have none."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sides:
@@ -30,6 +33,11 @@ class Sides:
     split: Split | None
 
 
+def usual_gap(split: SplitName) -> float:
+    """The gap in metres of a split for which none was asked for."""
+    return GAP_M if split == "blocks" else 0.0
+
+
 def choose_sides(
     stores: Sequence[PlanarStore],
     *,
@@ -37,7 +45,7 @@ def choose_sides(
     folds: int,
     fold: int | None,
     block_m: int | None,
-    gap_m: float,
+    gap_m: float | None,
     seed: int,
 ) -> Sides:
     """Split the regions of some stores.
@@ -48,7 +56,7 @@ def choose_sides(
         folds: of `split` "blocks".
         fold: which one tests; None trains on all labelled regions.
         block_m: see `block_folds`.
-        gap_m: see `block_folds` and `halves`.
+        gap_m: see `block_folds` and `halves`; None is `usual_gap`.
         seed: see `block_folds`.
 
     Raises:
@@ -61,6 +69,7 @@ def choose_sides(
         check_labels(stores)
         labels = shared_classes(stores)[1]
         return Sides([np.flatnonzero(one >= 0) for one in labels], _nobody(stores), None)
+    gap_m = usual_gap(split) if gap_m is None else gap_m
     if split == "blocks":
         found = block_folds(stores, folds=folds, block_m=block_m, gap_m=gap_m, seed=seed)[fold]
     else:
