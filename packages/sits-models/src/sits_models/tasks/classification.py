@@ -1,5 +1,6 @@
 """Naming the class of a region, or of each of its pixels, from a planar view."""
 
+from math import inf
 from typing import Any
 
 import torch
@@ -40,6 +41,9 @@ class RegionClassification(ClassificationMixin, BaseTask):
         lr: largest learning rate, of AdamW.
         weight_decay: of AdamW.
         warmup: share of the steps in which the rate rises; after that it falls along a cosine.
+
+    Raises:
+        InvalidRequest: a setting is out of its range.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class RegionClassification(ClassificationMixin, BaseTask):
     ) -> None:
         self.backbone: nn.Module | None = None
         super().__init__()
+        self._check_settings()
 
     def configure_models(self) -> None:
         """Build the backbone and the head, if it is known how large they are."""
@@ -66,11 +71,16 @@ class RegionClassification(ClassificationMixin, BaseTask):
         if classes is None or (channels is None and checkpoint is None):
             return
         if checkpoint is not None:
-            self.backbone = load_backbone(checkpoint)
+            self.start_from(load_backbone(checkpoint))
         else:
-            self.backbone = create("backbones", self.hparams["backbone"], in_channels=channels)
-        self.backbone.requires_grad_(not self.hparams["freeze"])
-        self.head = nn.Linear(int(self.backbone.embed_dim), classes)  # type: ignore[arg-type]
+            self.start_from(create("backbones", self.hparams["backbone"], in_channels=channels))
+
+    def start_from(self, backbone: nn.Module) -> None:
+        """Take a backbone as it is, under a head with fresh weights; `num_classes` must be known."""
+        learns = not self.hparams["freeze"]
+        # Lightning trains in the mode that it finds.
+        self.backbone = backbone.requires_grad_(learns).train(learns)
+        self.head = nn.Linear(int(backbone.embed_dim), self.hparams["num_classes"])  # type: ignore[arg-type]
 
     def configure_model(self) -> None:
         """Ask the datamodule for what was not given, and build what is not there yet.
@@ -95,11 +105,16 @@ class RegionClassification(ClassificationMixin, BaseTask):
         self.configure_metrics()
 
     def configure_losses(self) -> None:
-        """Keep the weights of the classes where the module is moved along."""
-        weights = self.hparams["class_weights"]
-        self.register_buffer(
-            "class_weights", None if weights is None else torch.tensor(weights), persistent=False
-        )
+        """Keep the weights of the classes where the module is moved along.
+
+        Raises:
+            InvalidRequest: there are more or fewer of them than classes.
+        """
+        weights, classes = self.hparams["class_weights"], self.hparams["num_classes"]
+        if weights is not None and classes not in (None, len(weights)):
+            raise InvalidRequest(f"class_weights must be one a class, {classes}, got {len(weights)}")
+        kept = None if weights is None else torch.tensor(weights, dtype=torch.float32)
+        self.register_buffer("class_weights", kept, persistent=False)
 
     def configure_metrics(self) -> None:
         """Overall accuracy and macro-F1, under TorchGeo's names."""
@@ -154,6 +169,13 @@ class RegionClassification(ClassificationMixin, BaseTask):
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Probabilities of classes: (B, K) of regions, or (B, L, K) of their pixels."""
         return self(batch, dense=self._dense(batch)).softmax(-1)  # type: ignore[no-any-return]
+
+    def _check_settings(self) -> None:
+        for name, most in [("label_smoothing", 1), ("warmup", 1), ("lr", inf), ("weight_decay", inf)]:
+            value = self.hparams[name]
+            if not 0 <= value <= most:
+                limit = "at least 0" if most == inf else f"from 0 to {most}"
+                raise InvalidRequest(f"{name} must be {limit}, got {value}")
 
     def _step(self, batch: Batch, stage: str) -> Tensor:
         dense = self._dense(batch)
