@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from sits_models.checkpoint import ModelCard, load_backbone
 from sits_models.data.normalisation import Normalisation
-from sits_models.errors import InvalidConfig, MissingDevice, NotARun
+from sits_models.errors import InvalidConfig, MissingDevice, NotACheckpoint, NotARun
 from sits_models.fit import Config, Export, MetricsFile, make_trainer, parse, train
 from sits_models.fit.export import Trained
 from sits_models.fit.metrics_file import read_rows
 from sits_models.fit.run import check_state
 from sits_models.registry import create
+from sits_models.tasks import RegionClassification
 
 
 class Line(LightningModule):
@@ -198,3 +199,37 @@ def test_damaged_state_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "last.ckpt").write_bytes(content)
     with pytest.raises(NotARun, match="damaged or of something else"):
         check_state(tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize(
+    "setting", ["--trainer.accelerator=abacus", "--trainer.devices=many", "--trainer.accelerator=tpu"]
+)
+def test_hardware_that_nobody_knows_is_one_line(setting: str, parcels: Path, tmp_path: Path) -> None:
+    parts = line(parcels, setting).instantiate()
+    with pytest.raises(InvalidConfig, match="the trainer refuses a setting") as raised:
+        make_trainer(parts.trainer, tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_a_model_refuses_is_told_in_its_own_words(parcels: Path, tmp_path: Path) -> None:
+    words = [f"--data.root={parcels}", "--model.num_classes=3", f"--model.checkpoint={tmp_path}"]
+    config = parse(words, model=RegionClassification, default=RegionClassification)
+    with pytest.raises(NotACheckpoint, match=r"^a checkpoint is a folder with card\.json"):
+        config.instantiate()
+
+
+def test_null_is_a_setting_too(parcels: Path, tmp_path: Path) -> None:
+    """A file must not fall back to the default that somebody has switched off."""
+    defaults = {"data.dates": 36}
+    config = parse([f"--data.root={parcels}", "--data.dates=null"], default=Line, defaults=defaults)
+    config.save(tmp_path / "config.yaml")
+    again = parse([f"--config={tmp_path / 'config.yaml'}"], defaults=defaults)
+    assert again["data.dates"] is None
+
+
+@pytest.mark.parametrize("content", [b"data: [1,\n  b: {", b"- 1\n- 2\n", b"\xff\xfe\x00\x01"])
+def test_broken_file_is_one_line(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(InvalidConfig) as raised:
+        parse([f"--config={tmp_path / 'config.yaml'}"], default=Line)
+    assert "\n" not in str(raised.value)

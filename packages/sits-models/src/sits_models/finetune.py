@@ -14,16 +14,15 @@ from torch import nn
 
 from sits_models.bench.design import Design
 from sits_models.bench.features import Embedder
-from sits_models.bench.floors import simple_floors
+from sits_models.bench.floors import random_twin, simple_floors
 from sits_models.bench.problem import Fold, Numbers, Problem, pose
 from sits_models.bench.scores import Row, Scores, save_scores
 from sits_models.checkpoint import ModelCard, check_card, read_card, save_checkpoint
 from sits_models.data.datamodule import PlanarDataModule
-from sits_models.data.items import Unit
 from sits_models.data.stores import open_stores
 from sits_models.data.table import open_table
 from sits_models.errors import InvalidConfig
-from sits_models.fit import Config, card_of, make_trainer, parse, train, training_device
+from sits_models.fit import Config, card_of, make_trainer, parse, train
 from sits_models.runs import CONFIG, check_free, new_run
 from sits_models.tasks.classification import UNLABELLED, RegionClassification
 
@@ -42,8 +41,6 @@ def finetune(
     arguments: Sequence[str],
     out: Path,
     *,
-    unit: Unit | None = None,
-    gap_m: float | None = None,
     overwrite: bool = False,
     command: Sequence[str] = (),
     progress: bool = False,
@@ -57,10 +54,9 @@ def finetune(
     fold's training are under `folds/`.
 
     Args:
-        arguments: flags of model, data and trainer, see `sits_models.fit.parse`.
+        arguments: flags of model, data and trainer, see `sits_models.fit.parse`; what `data.unit` and
+            `data.gap_m` are when they are not given, `Design` says.
         out: the run folder.
-        unit: in place of `data.unit`, see `Design`.
-        gap_m: in place of `data.gap_m`, see `Design`.
         overwrite: delete a run that is there.
         command: what `run.json` says the user typed; `arguments` by default.
         progress: show bars on stderr.
@@ -73,9 +69,10 @@ def finetune(
         RunExists, OutputNotWritable: the run cannot be written there.
         MissingDevice: the accelerator that was asked for is not there.
     """
-    check_free(out, overwrite=overwrite, resume=False)
     began = time.monotonic()
-    work = _prepare(arguments, unit=unit, gap_m=gap_m, progress=progress)
+    work = _prepare(arguments, out, progress=progress)
+    reads = [str(work.problem.store.path), *([work.checkpoint] if work.checkpoint else [])]
+    check_free(out, overwrite=overwrite, resume=False, reads=reads)
     with new_run(
         out,
         kind="finetune",
@@ -84,7 +81,7 @@ def finetune(
         device=str(work.device),
         overwrite=overwrite,
     ):
-        work.config.save(out / CONFIG)
+        work.asked.save(out / CONFIG)
         notes = work.problem.seen_by(work.parent) if work.parent else []
         scores = work.problem.scores("finetune", work.rows(out / "folds"), notes=notes, began=began)
         trained = work.train(out, work.problem.final, fold=None, checkpoint=work.checkpoint)
@@ -103,8 +100,19 @@ class _Trained(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _Work:
-    """What all folds share."""
+    """What all folds share.
 
+    Args:
+        asked: settings that make this run again.
+        config: those of a fold's training.
+        problem: the store, cut into folds.
+        checkpoint: that training begins with, or None.
+        parent: its card.
+        device: that trains.
+        progress: show bars.
+    """
+
+    asked: Config
     config: Config
     problem: Problem
     checkpoint: str | None
@@ -141,13 +149,15 @@ class _Work:
             data__fold=None if fold is None else fold.number - 1,
             model__init_args__checkpoint=checkpoint,
         )
-        if checkpoint is not None and self.parent is not None:
-            parts.data.normalisation = self.parent.normalisation
-        callbacks = [_PixelLabels(self.problem, samples)] if self.problem.unit == "pixel" else []
-        trainer = make_trainer(parts.trainer, folder, callbacks=callbacks, progress=self.progress)
-        train(trainer, parts.model, parts.data)
         model = parts.model
         assert isinstance(model, RegionClassification)
+        if checkpoint is not None and self.parent is not None:
+            parts.data.normalisation = self.parent.normalisation
+        elif self.parent is not None:
+            model.start_from(random_twin(self.parent, seed=self.config["seed"]))
+        callbacks = [_PixelLabels(self.problem, samples)] if self.problem.unit == "pixel" else []
+        trainer = make_trainer(parts.trainer, folder, callbacks=callbacks, progress=self.progress)
+        train(trainer, model, parts.data)
         assert model.backbone is not None
         return _Trained(model.backbone, model.head.cpu(), model, parts.data)
 
@@ -179,10 +189,8 @@ class _PixelLabels(Callback):
         data.train_regions = [np.unique(chosen.regions)]
 
 
-def _prepare(
-    arguments: Sequence[str], *, unit: Unit | None, gap_m: float | None, progress: bool
-) -> _Work:
-    """Read the settings and pose the problem."""
+def _prepare(arguments: Sequence[str], out: Path, *, progress: bool) -> _Work:
+    """Read the settings and pose the problem; what is wrong with either comes up here."""
     config = parse(
         arguments, model=RegionClassification, default=RegionClassification, defaults=DEFAULTS
     )
@@ -194,22 +202,30 @@ def _prepare(
     (store,) = stores
     if config["data.split"] == "none":
         raise InvalidConfig("finetune needs a split, got none; use blocks, west-east or north-south")
-    given = {name: config[f"data.{name}"] for name in ("split", "folds", "block_m", "fraction", "shots")}
-    unit = "pixel" if config["data.unit"] == "pixel" else unit
-    design = Design.given(given | {"unit": unit, "gap_m": gap_m, "seed": config["seed"]})
+    names = ("unit", "split", "folds", "block_m", "gap_m", "fraction", "shots")
+    design = Design.given({name: config[f"data.{name}"] for name in names} | {"seed": config["seed"]})
     checkpoint = config["model.init_args.checkpoint"]
     parent = None if checkpoint is None else read_card(checkpoint)
     if parent is not None:
         manifest = store.manifest
         check_card(parent, bands=manifest.bands, resolution_m=manifest.grid.resolution_m)
     problem = pose(store, open_table(store, resident="never"), design)
-    dense = config["model.init_args.dense"]
-    config = config.replace(
+    dense, fixed = config["model.init_args.dense"], config["data.fixed"]
+    asked = config.replace(
         {
-            # Paths as they are from anywhere.
+            # Paths as they are from anywhere, and what was chosen here.
             "data.root": str(store.path.resolve()),
+            "data.unit": problem.unit,
             "data.split": design.split,
+            "data.block_m": problem.splits[0].block_m or None,
             "data.gap_m": design.gap,
+            "data.length": fixed[1] if fixed else config["data.length"],
+            # Folds are small, and each is trained by itself.
+            "trainer.devices": 1 if config["trainer.devices"] == "auto" else config["trainer.devices"],
+        }
+    )
+    config = asked.replace(
+        {
             # Pixels are learned from in windows, among their neighbours; their labels choose them.
             "data.unit": "region",
             "data.fraction": None if problem.unit == "pixel" else design.fraction,
@@ -222,5 +238,10 @@ def _prepare(
             "trainer.enable_checkpointing": False,
         }
     )
-    device = training_device(config["trainer.accelerator"], config["trainer.devices"])
-    return _Work(config, problem, checkpoint, parent, device, progress)
+    parts = config.instantiate()
+    parts.data.views.check([problem.table])
+    trainer = make_trainer(parts.trainer, out)
+    if trainer.world_size > 1:
+        raise InvalidConfig(f"finetune trains on one device, got {trainer.world_size}; use --devices 1")
+    device = trainer.strategy.root_device
+    return _Work(asked, config, problem, checkpoint, parent, device, progress)

@@ -62,14 +62,17 @@ def finetune(
         ctx.args,
         configs=configs,
         flags={
-            "model.checkpoint": checkpoint,
+            # With --from-scratch, the one of a --config is not meant.
+            "model.checkpoint": checkpoint or ("null" if from_scratch else None),
             "model.backbone": backbone,
             "model.freeze": freeze or None,
             "model.dense": dense or None,
             "data.root": store,
+            "data.unit": unit,
             "data.split": split,
             "data.folds": folds,
             "data.block_m": block_m,
+            "data.gap_m": gap_m,
             "data.fraction": fraction,
             "data.shots": shots,
             "trainer.accelerator": accelerator,
@@ -81,22 +84,25 @@ def finetune(
         },
     )
     if "--print_config" not in words:
-        _check_start(checkpoint, words, from_scratch=from_scratch)
+        _check_start(checkpoint, ctx.args, configs, from_scratch=from_scratch)
         check_free(out, overwrite=overwrite, resume=False)  # before torch is imported
     from sits_models.bench.scores import table
     from sits_models.finetune import finetune as train
 
     scores = train(
-        words, out, unit=unit, gap_m=gap_m, overwrite=overwrite,
+        words, out, overwrite=overwrite,
         command=["sits-models", *sys.argv[1:]], progress=True,
     )  # fmt: skip
     click.echo(scores.model_dump_json() if as_json else f"{table(scores)}\n\nin {out}")
 
 
-def _check_start(checkpoint: Path | None, words: list[str], *, from_scratch: bool) -> None:
-    """Random weights are a choice, never an oversight."""
-    given = checkpoint or any("checkpoint" in word or word.startswith("--config") for word in words)
-    if bool(given) == from_scratch:
+def _check_start(
+    checkpoint: Path | None, others: list[str], configs: tuple[Path, ...], *, from_scratch: bool
+) -> None:
+    """Random weights are a choice, never an oversight; a file of settings may have made it."""
+    flags = ("--model.checkpoint", "--model.init_args.checkpoint")
+    given = checkpoint is not None or any(word.startswith(flags) for word in others)
+    if (given and from_scratch) or not (given or from_scratch or configs):
         raise click.UsageError(
             "say what training starts from: either --checkpoint RUN or --from-scratch"
             + (", not both" if from_scratch else "")

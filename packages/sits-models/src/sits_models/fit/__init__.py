@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from sits_models.fit.pretraining import pretrain as pretrain
     from sits_models.fit.run import make_trainer as make_trainer
     from sits_models.fit.run import train as train
-    from sits_models.fit.run import training_device as training_device
 
 _EXPORTS = {
     "Config": "config",
@@ -25,7 +24,6 @@ _EXPORTS = {
     "parse": "config",
     "pretrain": "pretraining",
     "train": "run",
-    "training_device": "run",
 }
 
 __all__ = [*_EXPORTS]

@@ -60,7 +60,10 @@ def card_of(
 def _views(module: LightningModule, data: PlanarDataModule) -> dict[str, JsonValue]:
     """Views of a method, or of the datamodule for a task; both say how long a whole one is."""
     views = getattr(module, "views", None) or (data.views,)
-    shown = [asdict(view) for view in views]
+    shown = [
+        {name: value for name, value in asdict(view).items() if not name.startswith("_")}
+        for view in views
+    ]
     whole = [one.get("length") or 0 for one in shown]
     return to_jsonable_python({"length": max(whole), "views": shown})  # type: ignore[no-any-return]
 

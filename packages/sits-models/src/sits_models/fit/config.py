@@ -9,6 +9,7 @@ from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
+from sits_data.errors import SitsDataError
 from sits_data.output import write_atomically, writing_to
 from sits_models.data.datamodule import PlanarDataModule
 from sits_models.errors import InvalidConfig
@@ -77,7 +78,7 @@ class Config:
 
     def save(self, file: Path) -> None:
         """Write all settings as YAML that `--config` reads again."""
-        text = self.parser.dump(self.values)
+        text = self.parser.dump(self.values, skip_unset=False)  # a null may be somebody's choice
         with writing_to(file):
             write_atomically(file, text.encode())
 
@@ -123,13 +124,15 @@ def parse(
 
 
 class _one_line:  # noqa: N801
-    """Turns what the parser complains about into one line of ours."""
+    """Turns what the parser complains about into one line of ours, and ours into what they were."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, ArgumentError):
+        if isinstance(error, ValueError) and isinstance(error.__cause__, SitsDataError):
+            raise error.__cause__ from None
+        if isinstance(error, ArgumentError | UnicodeDecodeError):
             raise InvalidConfig(
                 f"{' '.join(str(error).split())}; --print_config shows all settings"
             ) from error

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -74,7 +73,10 @@ def make_trainer(
         "default_root_dir": folder,
     }
     with _quiet(), _plainly():
-        return Trainer(**made)
+        try:
+            return Trainer(**made)
+        except (ModuleNotFoundError, TypeError, ValueError) as error:
+            raise _refused(error) from error
 
 
 def train(
@@ -101,17 +103,6 @@ def train(
             if trainer.state.status == TrainerStatus.INTERRUPTED:
                 raise KeyboardInterrupt from stop
             raise
-
-
-def training_device(accelerator: str, devices: Any) -> torch.device:
-    """Where a trainer with these settings trains.
-
-    Raises:
-        MissingDevice: it is not there.
-    """
-    with _quiet(), _plainly():
-        trainer = Trainer(accelerator=accelerator, devices=devices, logger=False)
-        return trainer.strategy.root_device
 
 
 def check_state(file: Path) -> None:
@@ -144,6 +135,8 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers")
             # A method needs no validation; the datamodule offers it to tasks.
             warnings.filterwarnings("ignore", message="You passed in a `val_dataloader` but have no")
+            # A frozen backbone is, on purpose.
+            warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")
             # Lightning 2.6 under torch 2.15.
             warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
             # "auto" decides; who wants another device says so.
@@ -166,4 +159,8 @@ def _plainly() -> Iterator[None]:
             raise MissingDevice(
                 f"the device that was asked for is not there ({text}); use --accelerator auto or cpu"
             ) from error
-        raise InvalidConfig(f"the trainer refuses a setting: {text}") from error
+        raise _refused(error) from error
+
+
+def _refused(error: Exception) -> InvalidConfig:
+    return InvalidConfig(f"the trainer refuses a setting: {' '.join(str(error).split())}")
