@@ -19,11 +19,11 @@ step sits-data plot field.planar
 begun=
 [ ! -d simclr ] || begun=--resume
 [ -f simclr/card.json ] || step sits-models pretrain --store field.planar --method simclr \
-    --max-epochs 40 --out simclr $begun
+    --max-epochs 12 --out simclr $begun
 [ -f simclr/probe/scores.json ] || step sits-models probe --checkpoint simclr --store field.planar \
     --out simclr/probe --overwrite
 [ -f finetune/scores.json ] || step sits-models finetune --checkpoint simclr --store field.planar \
-    --folds 3 --max-epochs 20 --out finetune --overwrite
+    --folds 2 --max-steps 250 --out finetune --overwrite
 [ -f map.tif ] || step sits-models predict --checkpoint finetune --cube field.zarr --out map.tif
 step sits-models report simclr finetune --map map.tif --out report.html
 

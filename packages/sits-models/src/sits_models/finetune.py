@@ -27,12 +27,14 @@ from sits_models.runs import CONFIG, check_free, new_run
 from sits_models.tasks.classification import UNLABELLED, RegionClassification
 
 DEFAULTS = {
-    "data.batch_size": 16,
+    "data.batch_size": 32,
+    "data.length": 32,
     "data.dates": 36,
     "trainer.max_steps": 600,
+    "trainer.max_epochs": 100,
     "trainer.gradient_clip_val": 1.0,
 }
-"""What differs from the defaults of data and trainer; found on simulated chips."""
+"""What differs from the defaults of data and trainer; found on simulated fields and chips."""
 
 _log = logging.getLogger("sits_models")
 

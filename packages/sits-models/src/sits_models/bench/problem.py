@@ -130,7 +130,9 @@ class Problem:
 
     def seen_by(self, card: ModelCard) -> list[str]:
         """What is not clean about judging a checkpoint here, a sentence each."""
-        if self.store.path.name not in card.seen:
+        plan = self.store.manifest.cube.get("plan")
+        same_cube = bool(plan) and any(str(plan) in str(one.get("sources")) for one in card.data)
+        if self.store.path.name not in card.seen and not same_cube:
             return []
         if card.kind == "classifier":
             return ["the checkpoint was trained on labels of this store: its scores are too good"]

@@ -19,7 +19,7 @@ from sits_models.runs import check_free
 @design_options
 @click.option("--freeze", is_flag=True, help="Train the linear layer only.")
 @click.option("--dense", is_flag=True, help="Loss of each pixel, also where only regions have labels.")
-@trainer_options
+@trainer_options(ends="100 epochs or 600 steps")
 @click.option("--out", type=OutPath, default=Path("runs/finetune"), show_default=True,
               help="The run folder.")  # fmt: skip
 @run_options
@@ -77,9 +77,9 @@ def finetune(
             "data.shots": shots,
             "trainer.accelerator": accelerator,
             "trainer.devices": devices,
-            # Epochs that were asked for are not cut short by the default of steps.
+            # What was asked for is not cut short by the default of the other.
             "trainer.max_steps": -1 if max_steps is None and max_epochs else max_steps,
-            "trainer.max_epochs": max_epochs,
+            "trainer.max_epochs": -1 if max_epochs is None and max_steps else max_epochs,
             "seed": seed,
         },
     )

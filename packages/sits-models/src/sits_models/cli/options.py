@@ -12,20 +12,27 @@ ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
 """Context settings of a command whose other flags are settings of model, data and trainer."""
 
 
-def trainer_options[F: Callable[..., object]](command: F) -> F:
-    """Add short forms of settings of trainer and model; `settings` turns them into the long ones."""
-    for option in reversed(
-        [
-            click.option("--config", "configs", multiple=True, type=OutPath, help="YAML of settings."),
-            click.option("--accelerator", help="auto, cpu, gpu, ...  [default: auto]"),
-            click.option("--devices", help="How many, or which.  [default: auto]"),
-            click.option("--max-epochs", type=int, help="[default: 50, unless --max-steps]"),
-            click.option("--max-steps", type=int, help="Stop after that many."),
-            click.option("--seed", type=int, help="Of weights, order and views.  [default: 0]"),
-        ]
-    ):
-        command = option(command)
-    return command
+def trainer_options[F: Callable[..., object]](*, ends: str) -> Callable[[F], F]:
+    """Add short forms of settings of trainer and model; `settings` turns them into the long ones.
+
+    Args:
+        ends: when training ends unless told otherwise, for the help.
+    """
+    options = [
+        click.option("--config", "configs", multiple=True, type=OutPath, help="YAML of settings."),
+        click.option("--accelerator", help="auto, cpu, gpu, ...  [default: auto]"),
+        click.option("--devices", help="How many, or which.  [default: auto]"),
+        click.option("--max-epochs", type=int, help=f"Stop after that many.  [default: {ends}]"),
+        click.option("--max-steps", type=int, help="Stop after that many."),
+        click.option("--seed", type=int, help="Of weights, order and views.  [default: 0]"),
+    ]
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 def run_options[F: Callable[..., object]](command: F) -> F:

@@ -17,7 +17,7 @@ from sits_models.runs import check_free
               "[default: the only *.planar here]")  # fmt: skip
 @click.option("--method", help="See sits-models list methods.  [default: simclr]")
 @click.option("--backbone", help="See sits-models list backbones.  [default: planar_vit_nano]")
-@trainer_options
+@trainer_options(ends="50 epochs")
 @click.option("--out", type=OutPath, help="The run folder.  [default: runs/METHOD]")
 @click.option("--resume", is_flag=True, help="Go on with the unfinished run in --out.")
 @run_options
