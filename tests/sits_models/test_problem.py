@@ -94,7 +94,7 @@ def test_few_labels_thin_out_training_alone(parcels: Path) -> None:
 
 
 def test_halves_judge_the_classes_of_both_sides(parcels: Path) -> None:
-    problem = posed(parcels, split="west-east")
+    problem = posed(parcels, split="west-east", seed=4)
     (fold,) = problem.folds
     centres = open_store(parcels).to_geopandas().centroid.x.to_numpy()
     regions = problem.items.regions
@@ -104,6 +104,7 @@ def test_halves_judge_the_classes_of_both_sides(parcels: Path) -> None:
     lonely = set(problem.labels.tolist()) - set(problem.judged.tolist())
     names = ", ".join(problem.store.manifest.classes[label].name for label in sorted(lonely))
     made = problem.scores("probe", [problem.majority()], notes=["mine"], began=0)
+    assert made.seed == 4
     assert made.notes == (f"not judged, as one side of the split lacks them: {names}", "mine")
     assert [one.name for one in made.classes] == [
         problem.store.manifest.classes[label].name for label in problem.judged
@@ -124,15 +125,31 @@ def test_majority_is_that_of_each_fold(chips: Path) -> None:
         assert (score.train, score.test) == (len(fold.train), len(fold.test))
 
 
-def test_confusion_adds_up_over_folds(parcels: Path) -> None:
+def test_pixels_of_halves_are_of_the_judged_classes(chips: Path) -> None:
+    """A region whose class is on both sides may hold pixels of one that is not."""
+    problem = posed(chips, split="west-east")
+    (fold,) = problem.folds
+    for side in (fold.train, fold.test):
+        np.testing.assert_array_equal(np.unique(problem.labels[side]), problem.judged)
+    train, test = (problem.splits[0].train, problem.splits[0].test)
+    everything = np.isin(problem.items.regions, np.concatenate([train, test]))
+    assert len(fold.train) + len(fold.test) < everything.sum()
+
+
+@pytest.mark.parametrize(
+    ("store", "design"),
+    [("parcels", {"folds": 3, "gap_m": 0}), ("chips", {"split": "west-east"})],
+)
+def test_confusion_adds_up_over_folds(
+    store: str, design: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
     """Classes of the store that are not judged have no row in it."""
-    for design in ({"folds": 3, "gap_m": 0}, {"split": "north-south"}):
-        problem = posed(parcels, **design)
-        row = problem.row("m", "", floor=False, name_test=lambda fold: problem.labels[fold.test])  # noqa: B023
-        assert row.macro_f1 == row.oa == 1
-        tested = problem.labels[np.concatenate([fold.test for fold in problem.folds])]
-        expected = np.diag(np.bincount(tested, minlength=11)[problem.judged])
-        np.testing.assert_array_equal(row.confusion, expected)
+    problem = posed(request.getfixturevalue(store), **design)
+    row = problem.row("m", "", floor=False, name_test=lambda fold: problem.labels[fold.test])
+    assert row.macro_f1 == row.oa == 1
+    tested = problem.labels[np.concatenate([fold.test for fold in problem.folds])]
+    expected = np.diag(np.bincount(tested, minlength=11)[problem.judged])
+    np.testing.assert_array_equal(row.confusion, expected)
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -184,7 +201,11 @@ def test_what_the_checkpoint_saw_is_said(parcels: Path, chips: Path, pretrained:
     problem = posed(parcels, folds=2, gap_m=0)
     assert problem.seen_by(card)[0].startswith("pretraining saw the pixels of this store")
     assert "its scores are too good" in problem.seen_by(labelled)[0]
-    assert posed(chips, folds=2, gap_m=0).seen_by(labelled) == []
+    other = posed(chips, folds=2, gap_m=0)
+    assert other.seen_by(labelled) == []
+    # Another store of the same cube holds the same pixels.
+    data = ({"store": "else.planar", "sources": dict(other.store.manifest.cube)},)
+    assert len(other.seen_by(card.model_copy(update={"data": data}))) == 1
 
 
 @pytest.mark.parametrize(
