@@ -79,7 +79,7 @@ def test_few_labels_are_those_of_the_datamodule(
         ours = problem.items.chosen(problem.final if number is None else problem.folds[number].train)
         np.testing.assert_array_equal(ours.regions, given.regions)
         if unit == "pixel":
-            np.testing.assert_array_equal(ours.rows, given.rows)  # type: ignore[arg-type]
+            np.testing.assert_array_equal(ours.rows, given.rows)
 
 
 def test_few_labels_thin_out_training_alone(parcels: Path) -> None:
