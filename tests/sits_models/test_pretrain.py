@@ -125,12 +125,26 @@ def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def finish(process: subprocess.Popen[str]) -> None:
+    error = process.communicate()[1]
+    assert process.returncode == 0, error
+
+
+@pytest.mark.parametrize(
+    ("stop", "whole"),
+    [
+        (signal.SIGKILL, "--trainer.max_steps=70"),
+        (signal.SIGKILL, "--trainer.max_epochs=4"),
+        (signal.SIGTERM, "--trainer.max_steps=70"),
+        (signal.SIGINT, "--trainer.max_steps=70"),
+    ],
+    indirect=["whole"],
+)
 def test_stopped_and_resumed_gives_the_same_weights(
-    stop: signal.Signals, whole: Path, parcels: Path, tmp_path: Path
+    stop: signal.Signals, whole: tuple[str, Path], parcels: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "cut"
-    process = start(tmp_path, *words(parcels, "--trainer.max_steps=70"), "--out", out)
+    (budget, untouched), out = whole, tmp_path / "cut"
+    process = start(tmp_path, *words(parcels, budget), "--out", out)
     wait_for(out / "checkpoints/last.ckpt", process)
     os.kill(process.pid, stop)
     error = process.communicate()[1]
@@ -144,17 +158,17 @@ def test_stopped_and_resumed_gives_the_same_weights(
         assert "Traceback" not in error
         assert read_run(out).status == "interrupted"
     assert not (out / "card.json").exists()
-    again = start(tmp_path, "--out", out, "--resume")
-    assert again.wait() == 0, again.communicate()[1]
-    ours, theirs = (load_file(run / "backbone.safetensors") for run in (whole, out))
+    finish(start(tmp_path, "--out", out, "--resume"))
+    ours, theirs = (load_file(run / "backbone.safetensors") for run in (untouched, out))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    assert (whole / "metrics.csv").read_text() == (out / "metrics.csv").read_text()
+    assert (untouched / "metrics.csv").read_text() == (out / "metrics.csv").read_text()
 
 
 @pytest.fixture(scope="module")
-def whole(parcels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run that nothing interrupts."""
+def whole(
+    request: pytest.FixtureRequest, parcels: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
+    """A budget, and the run of it that nothing interrupts."""
     folder = tmp_path_factory.mktemp("whole")
-    process = start(folder, *words(parcels, "--trainer.max_steps=70"), "--out", folder / "run")
-    assert process.wait() == 0, process.communicate()[1]
-    return folder / "run"
+    finish(start(folder, *words(parcels, request.param), "--out", folder / "run"))
+    return request.param, folder / "run"

@@ -47,6 +47,23 @@ class KeepLast(Checkpoint):
                 partial.replace(self.file)
             self._saved, self._when = trainer.global_step, time.monotonic()
 
+    def on_save_checkpoint(
+        self, trainer: Trainer, _: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note that the epoch is over.
+
+        Lightning 2.6 notes it after the hook in which states are saved. Going on, it sees to that itself
+        where training ends by epochs; where it ends by steps it would take one more batch.
+        """
+        if trainer.max_steps == -1:
+            return
+        loop = checkpoint["loops"]["fit_loop"]
+        for progress in loop["epoch_progress"].values():
+            progress["completed"] = progress["processed"]
+        batches = loop["epoch_loop.batch_progress"]
+        batches["current"] = dict.fromkeys(batches["current"], 0)
+        batches["is_last_batch"] = False
+
     def state_dict(self) -> dict[str, Any]:
         """The state of torch's global generator, for models that use it."""
         return {"draws": torch.get_rng_state()}
