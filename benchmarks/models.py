@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -111,8 +112,8 @@ def share(store: Path, method: Method, *, size: int = 64, steps: int = 4) -> flo
             table, torch.arange(size) + step * size, (0, 36), 0, step, norm, torch.device("cpu")
         )
         began = time.perf_counter()
-        for number, view in enumerate(method.views):
-            draw(batch, view, number)
+        for view, numbers in groupby(range(len(method.views)), method.views.__getitem__):
+            draw(batch, view, *numbers)
         drawn = time.perf_counter()
         optimiser.zero_grad()
         method.loss_of(batch).backward()

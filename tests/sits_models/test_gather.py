@@ -17,7 +17,7 @@ from sits_models.data.normalisation import Normalisation
 from sits_models.data.table import PixelTable, curve_windows, open_table, table_of_arrays
 from sits_models.ops import walks
 from sits_models.ops.gather import decode, planar_batch
-from sits_models.ops.philox import below, philox
+from sits_models.ops.philox import below, philox, rounds
 
 
 def _table(seed: int, *, regions: int = 5, shards: int = 1) -> PixelTable:
@@ -58,13 +58,16 @@ def test_fast_twin_equals_the_definition(seed: int, shards: int) -> None:
     index[torch.from_numpy(draws.random((4, 7)) < 0.2)] = -1
     times = torch.from_numpy(draws.integers(-1, 6, (4, 5)))
     norm = Normalisation(bands=table.bands, low=(0.0, 0.1, 0.2), high=(0.3, 0.4, 0.5))
-    batch = planar_batch(table, regions, index, times=times, normalisation=norm)
+    light = torch.from_numpy(draws.uniform(0.5, 1.5, (4, 3)).astype(np.float32))
+    batch = planar_batch(table, regions, index, times=times, normalisation=norm, light=light)
 
     rows = table.first_row[regions, None] + index.clamp(min=0)
     digits, quality = table.observations(rows, times.clamp(min=0))
     real = (index >= 0)[:, None] & (times >= 0)[..., None]
+    gain, bias = table.affine(norm, torch.device("cpu"))
+    black = torch.from_numpy(norm.affine(1, 0)[1])
     image, clear = decode(
-        digits, quality, real, *table.affine(norm, torch.device("cpu")), unclear_bits=3
+        digits, quality, real, gain * light, (bias - black) * light + black, unclear_bits=3
     )
     torch.testing.assert_close(batch["image"], image)
     assert (batch["clear"] == clear).all()
@@ -108,6 +111,9 @@ def test_philox_is_that_of_numpy(run: int, region: int, epoch: int) -> None:
     steps = np.arange(5)
     ours = philox((run, torch.tensor(region)), (torch.from_numpy(steps), 3, epoch, 4))
     assert ours.tolist() == numpy_philox((run, region), (steps, 3, epoch, 4)).tolist()
+    parts = [torch.full((5,), word) for word in (run, region, 0, 3, epoch, 4)]
+    parts[2] = torch.arange(5)
+    assert torch.equal(rounds(parts), ours)
     assert (below(ours, 7) < 7).all()
 
 
@@ -122,6 +128,16 @@ def test_walks_equal_those_of_sits_data_index_for_index(seed: int, count: int, l
         near = neighbours(table.yx[first : first + size].numpy())
         expected = random_walks(near, count=count, length=length, key=WalkKey(seed, region, 3, 1))
         assert drawn[row].tolist() == expected.tolist()
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 9999), length=st.integers(1, 12))
+def test_walks_on_a_gpu_are_those_on_a_cpu(seed: int, length: int) -> None:
+    table, draws = _table(seed), np.random.default_rng(seed)
+    here = torch.from_numpy(draws.integers(0, len(table.yx), (4, 3)))
+    words = torch.from_numpy(draws.integers(0, 1 << 32, (4, 3, length)))
+    compiled = walks.compiled_steps(table.neighbours, here, words)
+    assert torch.equal(walks.step_by_step(table.neighbours, here, words), compiled)
 
 
 def test_a_walk_does_not_depend_on_its_batch() -> None:

@@ -68,11 +68,6 @@ class Normalisation(BaseModel, frozen=True):
         bias = 2 * (offset - low) / (high - low) - 1
         return gain.astype(np.float32), bias.astype(np.float32)
 
-    @property
-    def black(self) -> NDArray[np.float32]:
-        """What reflectance 0 becomes: (C,) float32."""
-        return self.affine(1, 0)[1]
-
 
 def fit_normalisation(
     stores: Sequence[PlanarStore],

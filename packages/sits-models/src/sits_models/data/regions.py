@@ -62,13 +62,14 @@ class RegionBatch:
             rows=None if self.rows is None else self.rows.to(device, non_blocking=non_blocking),
         )
 
-    def view(self, index: Tensor, times: Tensor | None = None) -> Batch:
+    def view(self, index: Tensor, times: Tensor | None = None, light: Tensor | None = None) -> Batch:
         """The pixels along index lists, on `device`: normalised, masked, in the layout of a batch.
 
         Args:
             index: (B, L) int64 region-local rows, -1 = padded position.
             times: (B, T) int64 positions along `table.dates`, ascending, -1 padded at the tail; None
                 takes all dates of the window.
+            light: (B, C) float32 factors that reflectance is multiplied by; None for none.
         """
         if times is None:
             times = torch.arange(*self.window, device=self.table.device).expand(len(self), -1)
@@ -78,6 +79,7 @@ class RegionBatch:
             index,
             times=times,
             normalisation=self.normalisation,
+            light=light,
             device=self.device,
         )
         if "label" in batch:

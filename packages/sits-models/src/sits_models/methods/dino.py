@@ -106,12 +106,16 @@ class DINO(Method):
 
     def loss_of(self, batch: RegionBatch) -> Tensor:
         """Cross-entropy of every student crop against every other teacher crop."""
-        crops = [draw(batch, view, number) for number, view in enumerate(self.views)]
+        count = len(self.views)
+        crops = [draw(batch, self.views[0], 0, 1)]
+        if count > 2:
+            crops.append(draw(batch, self.views[2], *range(2, count)))
         with torch.no_grad():
-            seen = [self.teacher(crop).embedding for crop in crops[:2]]
-            taught = [self.teacher_head(one) for one in seen]
-        self.last_embedding = seen[0]
-        said = [self.student_head(self.model(crop).embedding) for crop in crops]
+            seen = self.teacher(crops[0]).embedding
+            taught = self.teacher_head(seen).chunk(2)
+        self.last_embedding = seen[: len(batch)]
+        embeddings = torch.cat([self.model(crop).embedding for crop in crops])
+        said = self.student_head(embeddings).chunk(count)
         self._log_entropy(taught)
         loss: Tensor = self.criterion(taught, said)
         return loss

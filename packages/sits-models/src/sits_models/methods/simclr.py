@@ -88,9 +88,8 @@ class SimCLR(Method):
 
     def loss_of(self, batch: RegionBatch) -> Tensor:
         """NT-Xent of the projections of both views."""
-        embeddings = [
-            self.model(draw(batch, view, number)).embedding for number, view in enumerate(self.views)
-        ]
+        both = draw(batch, self.views[0], 0, 1)
+        embeddings = self.model(both).embedding.chunk(2)
         self.last_embedding = embeddings[0].detach()
         first, second = (self.projector(embedding) for embedding in embeddings)
         loss: Tensor = self.criterion(first, second)

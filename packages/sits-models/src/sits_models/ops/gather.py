@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sits_models.contract import Batch
-from sits_models.ops.decode import decode_rows
+from sits_models.ops.compiled import decode_rows
 
 if TYPE_CHECKING:
     from sits_models.data.normalisation import Normalisation
@@ -21,6 +21,7 @@ def planar_batch(
     *,
     times: Tensor | None = None,
     normalisation: "Normalisation | None" = None,
+    light: Tensor | None = None,
     device: torch.device | str | None = None,
 ) -> Batch:
     """The planar images of some regions along index lists.
@@ -34,6 +35,7 @@ def planar_batch(
         index: (B, L) int64 region-local rows, -1 = padded position.
         times: (B, T) int64 positions along the table's dates, -1 padded at the tail; None takes all.
         normalisation: of the values; None leaves reflectance, unit 1.
+        light: (B, C) float32 factors that reflectance is multiplied by; None for none.
         device: where the batch is wanted; None is where the table lies.
 
     Returns:
@@ -46,7 +48,10 @@ def planar_batch(
     times = times.to(table.device)
     inside, real = index >= 0, times >= 0
     rows = table.first_row[regions, None] + index.clamp(min=0)
-    gain, bias = table.affine(normalisation, target)
+    gain, bias = (part.expand(len(regions), -1) for part in table.affine(normalisation, target))
+    if light is not None:
+        black = bias - gain * (table.offset / table.scale)  # what reflectance 0 becomes
+        gain, bias = gain * light.to(target), torch.lerp(black, bias, light.to(target))
     if table.device.type == target.type == "cpu":
         image, clear = _on_cpu(table, torch.where(inside, rows, -1), times, gain, bias)
     else:
@@ -86,8 +91,8 @@ def decode(
         digits: (B, L, T, C) int16, the bits of uint16 DN; 0 = not observed.
         quality: (B, L, T) uint8 bits.
         real: (B, T, L) bool, False where padded.
-        gain: (C,) float32, value = DN * gain + bias.
-        bias: (C,) float32.
+        gain: (B, C) float32, value = DN * gain + bias.
+        bias: (B, C) float32.
         unclear_bits: bits of `quality` that count as unclear.
 
     Returns:
@@ -95,7 +100,7 @@ def decode(
     """
     seen = (digits != 0).all(-1).transpose(1, 2) & real
     clear = seen & ((quality & unclear_bits) == 0).transpose(1, 2)
-    values = (digits.int() & 0xFFFF).float() * gain + bias
+    values = (digits.int() & 0xFFFF).float() * gain[:, None, None] + bias[:, None, None]
     image = values.permute(0, 3, 2, 1).contiguous()
     return image.masked_fill_(~seen[:, None], 0), clear
 

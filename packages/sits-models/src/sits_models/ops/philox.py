@@ -3,10 +3,13 @@
 Source: Salmon, Moraes, Dror and Shaw, SC 2011, Philox4x32-10.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from sits_data.philox import LOW_32, MULTIPLIERS, ROUNDS, WEYL
+from sits_models.ops.compiled import philox_words
 
 Word = Tensor | int
 
@@ -23,8 +26,20 @@ def philox(key: tuple[Word, Word], counter: tuple[Word, Word, Word, Word]) -> Te
     Returns:
         (…, 4) int64, 0 … 2³²-1.
     """
-    words = [word & LOW_32 for word in (*key, *counter)]
-    k0, k1, c0, c1, c2, c3 = torch.broadcast_tensors(*_tensors(words))  # type: ignore[no-untyped-call]
+    parts = _tensors([*key, *counter])
+    return _on_cpu(parts) if parts[0].device.type == "cpu" else rounds(parts)
+
+
+def rounds(parts: Sequence[Tensor]) -> Tensor:
+    """The definition by tensor operations, which a GPU runs; a CPU has a compiled twin.
+
+    Args:
+        parts: two keys and four counters, int64 of one shape.
+
+    Returns:
+        (…, 4) int64, 0 … 2³²-1.
+    """
+    k0, k1, c0, c1, c2, c3 = (part & LOW_32 for part in parts)
     for _ in range(ROUNDS):
         product0, product1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
         c0, c1, c2, c3 = (
@@ -53,5 +68,14 @@ def uniform(words: Tensor) -> Tensor:
 
 
 def _tensors(words: list[Word]) -> list[Tensor]:
+    """All of one shape, on one device."""
     device = next(word.device for word in words if isinstance(word, Tensor))
-    return [torch.as_tensor(word, dtype=torch.int64, device=device) for word in words]
+    parts = [torch.as_tensor(word, dtype=torch.int64, device=device) for word in words]
+    return list(torch.broadcast_tensors(*parts))  # type: ignore[no-untyped-call]
+
+
+def _on_cpu(parts: list[Tensor]) -> Tensor:
+    inputs = torch.stack(parts)
+    words = torch.empty((*inputs.shape[1:], 4), dtype=torch.int64)
+    philox_words(inputs.flatten(1).numpy(), words.view(-1, 4).numpy())
+    return words

@@ -3,7 +3,7 @@
 A draw is keyed by (run, region, epoch, number of the view): the same on any device, in any batch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -68,21 +68,27 @@ class View:
             )
 
 
-def draw(batch: RegionBatch, view: View, number: int) -> Batch:
-    """One view of each region of a batch.
+def draw(batch: RegionBatch, view: View, *numbers: int) -> Batch:
+    """Views of each region of a batch, those of the first number first.
 
     Args:
-        batch: the regions.
+        batch: B regions.
         view: how to draw.
-        number: of the view, part of its key.
+        numbers: of the views, part of their keys.
+
+    Returns:
+        len(numbers) · B views.
     """
-    drawn = batch.view(_index(batch, view, number), _times(batch, view, number))
-    return _lit(batch, drawn, view, number) if view.gain else drawn
+    place, several = batch.table.device, len(numbers)
+    number = torch.tensor(numbers, device=place).repeat_interleave(len(batch))
+    batch = replace(batch, regions=batch.regions.to(place).repeat(several))
+    light = _light(batch, view, number) if view.gain else None
+    return batch.view(_index(batch, view, number), _times(batch, view, number), light)
 
 
-def _index(batch: RegionBatch, view: View, number: int) -> Tensor:
+def _index(batch: RegionBatch, view: View, number: Tensor) -> Tensor:
     """Region-local rows, (B, L), -1 where a region has ended."""
-    table, regions = batch.table, batch.regions.to(batch.table.device)
+    table, regions = batch.table, batch.regions
     words = philox((batch.run, table.region_id[regions]), (0, _CURVE, batch.epoch, number))
     size, length = table.size[regions], view.length
     first = below(words[:, 0], (size - length).clamp(min=0) + 1)[:, None]
@@ -102,14 +108,15 @@ def _index(batch: RegionBatch, view: View, number: int) -> Tensor:
     return torch.stack(options)[chosen, torch.arange(len(regions), device=table.device)]
 
 
-def _times(batch: RegionBatch, view: View, number: int) -> Tensor:
+def _times(batch: RegionBatch, view: View, number: Tensor) -> Tensor:
     """Positions along the table's dates, (B, T) ascending, -1 padded at the tail."""
-    table, regions = batch.table, batch.regions.to(batch.table.device)
+    table, regions = batch.table, batch.regions
     start, stop = batch.window
     place = torch.arange(stop - start, device=table.device)
     clear = table.clear_share[regions, start:stop] >= _MIN_CLEAR
     clear |= ~clear.any(1, keepdim=True)
-    draw_of, part = divmod(number, 2) if view.apart else (number, 0)
+    number = number[:, None]
+    draw_of, part = (number // 2, number % 2) if view.apart else (number, 0)
     key = (batch.run, table.region_id[regions, None])
     words = philox(key, (place // 4, _DATES, batch.epoch, draw_of))[:, ::4].flatten(1)[:, : len(place)]
     count = clear.sum(1, keepdim=True)
@@ -132,14 +139,10 @@ def _times(batch: RegionBatch, view: View, number: int) -> Tensor:
     return torch.where(times < beyond, times, -1)
 
 
-def _lit(batch: RegionBatch, drawn: Batch, view: View, number: int) -> Batch:
-    """The same view, brighter or darker band by band."""
-    table, norm, bands = batch.table, batch.normalisation, len(batch.table.bands)
-    key = (batch.run, table.region_id[batch.regions.to(table.device), None])
+def _light(batch: RegionBatch, view: View, number: Tensor) -> Tensor:
+    """A factor of each band, (B, C) float32."""
+    table, bands = batch.table, len(batch.table.bands)
     blocks = torch.arange(-(-bands // 4), device=table.device)
-    words = philox(key, (blocks, _LIGHT, batch.epoch, number)).flatten(1)[:, :bands]
-    factor = (1 + view.gain * (2 * uniform(words) - 1)).float().to(batch.device)[..., None, None]
-    black = torch.zeros(bands) if norm is None else torch.from_numpy(norm.black)
-    image, black = drawn["image"], black.to(batch.device)[:, None, None]
-    lit = torch.where(drawn["clear"][:, None], torch.lerp(black, image, factor), image)
-    return {**drawn, "image": lit}
+    key = (batch.run, table.region_id[batch.regions, None])
+    words = philox(key, (blocks, _LIGHT, batch.epoch, number[:, None])).flatten(1)[:, :bands]
+    return (1 + view.gain * (2 * uniform(words) - 1)).float()

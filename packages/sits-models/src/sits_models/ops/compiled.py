@@ -1,0 +1,120 @@
+"""Twins of tensor operations for the CPU, compiled by numba.
+
+Each does in one pass what a chain of small operations takes ten times as long for. All are
+sequential: threads of their own would not survive the fork of a loader's workers.
+"""
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from sits_data.philox import LOW_32, MULTIPLIERS, ROUNDS, WEYL
+
+_UNSEEN, _ABSENT = 2, 3
+_LOW = np.uint64(LOW_32)
+_HALF = np.uint64(32)
+_M0, _M1 = (np.uint64(number) for number in MULTIPLIERS)
+_W0, _W1 = (np.uint64(number) for number in WEYL)
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+def decode_rows(
+    digits: NDArray[np.int16],
+    quality: NDArray[np.uint8],
+    first: int,
+    rows: NDArray[np.int64],
+    times: NDArray[np.int64],
+    gain: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    unclear_bits: int,
+    fresh: bool,
+    image: NDArray[np.float32],
+    clear: NDArray[np.bool_],
+) -> None:
+    """Write what one shard knows of a batch.
+
+    Args:
+        digits: (N, T, C) bits of uint16 DN.
+        quality: (N, T) bits.
+        first: row of the table at which the shard starts.
+        rows: (B, L) rows of the table, -1 = padded.
+        times: (B, T') positions along the shard's dates, -1 = padded.
+        gain: (B, C) value = DN * gain + bias.
+        bias: (B, C).
+        unclear_bits: bits of `quality` that count as unclear.
+        fresh: also write zeros where this shard has nothing to say.
+        image: (B, C, T', L) written to.
+        clear: (B, T', L) written to.
+    """
+    positions, dates, bands = rows.shape[1], times.shape[1], digits.shape[2]
+    # Turned round in the cache, so that memory is read and written in runs.
+    near = np.zeros((dates, bands, positions), np.uint16)
+    state = np.empty((dates, positions), np.uint8)
+    for b in range(rows.shape[0]):
+        for position in range(positions):
+            row = rows[b, position] - first
+            inside = 0 <= row < len(digits)
+            for t in range(dates):
+                time = times[b, t]
+                if not inside or time < 0:
+                    state[t, position] = _ABSENT
+                    continue
+                seen = True
+                for band in range(bands):
+                    number = digits[row, time, band]
+                    near[t, band, position] = number
+                    seen &= number != 0
+                known = (quality[row, time] & unclear_bits) == 0
+                state[t, position] = known if seen else _UNSEEN
+        for t in range(dates):
+            for position in range(positions):
+                if fresh or state[t, position] != _ABSENT:
+                    clear[b, t, position] = state[t, position] == 1
+            for band in range(bands):
+                for position in range(positions):
+                    if fresh or state[t, position] != _ABSENT:
+                        value = np.float32(near[t, band, position]) * gain[b, band] + bias[b, band]
+                        seen = state[t, position] < _UNSEEN
+                        image[b, band, t, position] = value if seen else np.float32(0)
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+def philox_words(inputs: NDArray[np.int64], words: NDArray[np.int64]) -> None:
+    """Write the random words of each key and counter, see `sits_data.philox`.
+
+    Args:
+        inputs: (6, N) two keys, then four counters.
+        words: (N, 4) written to, 0 … 2³²-1.
+    """
+    for n in range(inputs.shape[1]):
+        k0, k1 = np.uint64(inputs[0, n]) & _LOW, np.uint64(inputs[1, n]) & _LOW
+        c0, c1 = np.uint64(inputs[2, n]) & _LOW, np.uint64(inputs[3, n]) & _LOW
+        c2, c3 = np.uint64(inputs[4, n]) & _LOW, np.uint64(inputs[5, n]) & _LOW
+        for _ in range(ROUNDS):
+            product0, product1 = c0 * _M0, c2 * _M1
+            c0, c1 = (product1 >> _HALF) ^ c1 ^ k0, product1 & _LOW
+            c2, c3 = (product0 >> _HALF) ^ c3 ^ k1, product0 & _LOW
+            k0, k1 = (k0 + _W0) & _LOW, (k1 + _W1) & _LOW
+        words[n, 0], words[n, 1], words[n, 2], words[n, 3] = c0, c1, c2, c3
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+def walk_on(
+    neighbours: NDArray[np.int32],
+    degree: NDArray[np.int32],
+    words: NDArray[np.int64],
+    rows: NDArray[np.int64],
+) -> None:
+    """Continue walks from where they start.
+
+    Args:
+        neighbours: (N, 8) rows beside each row, in the order of `sits_data.orders`.
+        degree: (N,) how many of them there are, 1 … 8.
+        words: (W, at least L) random words.
+        rows: (W, L) written to; the first of each walk is there.
+    """
+    for walk in range(rows.shape[0]):
+        here = rows[walk, 0]
+        for step in range(1, rows.shape[1]):
+            here = neighbours[here, (words[walk, step] * degree[here]) >> 32]
+            rows[walk, step] = here
