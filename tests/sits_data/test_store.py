@@ -443,7 +443,7 @@ def test_command_line_writes_a_store_and_prints_a_summary(site, tmp_path, monkey
     summary = json.loads(result.stdout)
     assert summary["classes"] == {"Oat": 1, "Rye": 2, "unlabelled": 1}
     assert open_store("field.planar").manifest.orders == ("spiral",)
-    again = CliRunner().invoke(main, arguments)
+    again = CliRunner().invoke(main, arguments, prog_name="sits-data")
     assert again.exit_code == 1
     assert again.stderr == (
         "sits-data: field.planar exists; replace it with --overwrite, or choose another place\n"

@@ -1,3 +1,5 @@
+import logging
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +13,15 @@ from sits_data.grid import cube_grid
 from sits_data.plan import Request
 from sits_data.simulate import simulate_catalog
 from sits_data.store import Chips, ColumnLabels, Parcels, RasterLabels, Recipe
+
+
+@pytest.fixture(autouse=True)
+def own_messages() -> Iterator[None]:
+    """What a command sets up to show its messages is gone after a test."""
+    log = logging.getLogger("sits_models")
+    before = log.level, log.propagate, list(log.handlers)
+    yield
+    log.level, log.propagate, log.handlers = before
 
 
 @pytest.fixture(scope="session")

@@ -216,7 +216,6 @@ def test_run_that_cannot_be_written_to_still_gives_its_map(
         raise PermissionError
 
     monkeypatch.setattr("sits_models.predict.notes.write_atomically", refuse)
-    monkeypatch.setattr(logging.getLogger("sits_models"), "propagate", True)
     with caplog.at_level(logging.WARNING, "sits_models"):
         assert predict(classifier, land / "field.zarr", tmp_path / "map.tif").out.exists()
     assert "--map" in caplog.text

@@ -260,7 +260,18 @@ def test_pixels_of_both_sides_must_share_two_classes(chips: Path) -> None:
         pose(store, apart, Design(split="west-east"))
 
 
-def test_gap_is_that_of_the_split() -> None:
-    assert (Design().gap, Design(split="west-east").gap) == (50, 0)
-    assert (Design(gap_m=0).gap, Design(split="north-south", gap_m=7).gap) == (0, 7)
+@pytest.mark.parametrize(
+    ("given", "gap_m"),
+    [
+        ({"split": "blocks", "folds": 2}, 50),
+        ({"split": "west-east"}, 0),
+        ({"split": "blocks", "folds": 2, "gap_m": 0}, 0),
+        ({"split": "north-south", "gap_m": 7}, 7),
+    ],
+)
+def test_gap_is_that_of_the_split(given: dict[str, Any], gap_m: float, parcels: Path) -> None:
+    assert posed(parcels, **given).design.gap_m == gap_m
+
+
+def test_settings_that_are_not_given_keep_their_defaults() -> None:
     assert Design.given({"folds": None, "shots": 3}) == Design(shots=3)

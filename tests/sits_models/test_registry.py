@@ -90,7 +90,6 @@ def test_broken_plugin_is_named_and_breaks_nothing(
     )
     install(tmp_path, "tiny_plugin_package2", PLUGIN, "tiny = tiny_plugin_package2")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(logging.getLogger("sits_models"), "propagate", True)
     with caplog.at_level(logging.WARNING, "sits_models"):
         assert "tiny_plugin" in names("backbones")
         names("backbones")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sits_data import open_store
 from sits_data.errors import InvalidRequest
 from sits_data.manifest import LabelClass
+from sits_models.bench.design import Design
 from sits_models.data.splits import block_folds, blocks_of, describe_splits, few_labels, halves
 from sits_models.errors import TooFewLabels
 
@@ -236,3 +237,34 @@ def test_halves_that_cannot_be(
 def test_budgets_that_cannot_be(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
         few_labels(np.arange(4), np.array([0, 1, 0, 1]), **settings)
+
+
+def test_a_site_too_small_for_blocks_is_cut_in_two() -> None:
+    store = in_a_row([0, 1, 0, 1])
+    design, splits = Design().cut([store])
+    assert (design.split, design.gap_m, len(splits)) == ("west-east", 0, 1)
+    np.testing.assert_array_equal(splits[0].train, [0, 1])
+    again, repeated = design.cut([store])
+    assert again == design
+    np.testing.assert_array_equal(repeated[0].test, splits[0].test)
+    # West has only a and east only b; south has both, and so has north.
+    corners = fields([(0, 0), (0, 500), (500, 0), (500, 500)], [0, 0, 1, 1])
+    assert Design().cut([corners])[0].split == "north-south"
+
+
+def test_blocks_are_taken_where_there_are_enough_regions() -> None:
+    store = in_a_row([0, 1] * 10, step_m=1000)
+    design, splits = Design().cut([store])
+    assert (design.split, design.gap_m, len(splits)) == ("blocks", 50, 5)
+
+
+@pytest.mark.parametrize("asked", [{"split": "blocks"}, {"folds": 5}, {"block_m": 100}])
+def test_blocks_that_were_asked_for_are_not_replaced(asked: Any) -> None:
+    with pytest.raises(TooFewLabels, match="5 folds need labelled regions in at least 10 blocks"):
+        Design(**asked).cut([in_a_row([0, 1, 0, 1])])
+
+
+def test_neither_blocks_nor_halves() -> None:
+    # The first refusal is told: it says most of what can be done.
+    with pytest.raises(TooFewLabels, match="5 folds need labelled regions in at least 10 blocks"):
+        Design().cut([in_a_row([0, 1])])

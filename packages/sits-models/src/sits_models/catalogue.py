@@ -65,9 +65,9 @@ BUILT_IN: tuple[Card, ...] = (
         paper="Caron et al., ICCV 2021, arXiv 2104.14294",
         input="batches of regions of one store and year; draws two global and some local views",
     ),
-    _planar_vit("nano", 391_648, dim=96, heads=3, temporal_depth=2, spatial_depth=2),
-    _planar_vit("tiny", 2_113_696, dim=192, heads=3, temporal_depth=4, spatial_depth=2),
-    _planar_vit("small", 15_458_464, dim=384, heads=6, temporal_depth=8, spatial_depth=4),
+    _planar_vit("nano", 401_024, dim=96, heads=3, temporal_depth=2, spatial_depth=2),
+    _planar_vit("tiny", 2_151_104, dim=192, heads=3, temporal_depth=4, spatial_depth=2),
+    _planar_vit("small", 15_607_232, dim=384, heads=6, temporal_depth=8, spatial_depth=4),
     Card(
         name="classification",
         kind="tasks",

@@ -218,9 +218,9 @@ def _prepare(arguments: Sequence[str], out: Path, *, progress: bool) -> _Work:
             # Paths as they are from anywhere, and what was chosen here.
             "data.root": str(store.path.resolve()),
             "data.unit": problem.unit,
-            "data.split": design.split,
+            "data.split": problem.design.split,
             "data.block_m": problem.splits[0].block_m or None,
-            "data.gap_m": design.gap,
+            "data.gap_m": problem.design.gap_m,
             "data.length": fixed[1] if fixed else config["data.length"],
             # Folds are small, and each is trained by itself.
             "trainer.devices": 1 if config["trainer.devices"] == "auto" else config["trainer.devices"],

@@ -47,7 +47,7 @@ class Problem:
     Args:
         store: where they are.
         table: its pixels.
-        design: how it was cut.
+        design: how it was cut, nothing left open.
         unit: what one sample is.
         regions: (R,) int64 positions of the labelled regions, ascending.
         items: (N,) the samples, regions after each other, pixels in raster order.
@@ -198,7 +198,7 @@ def pose(store: PlanarStore, table: PixelTable, design: Design) -> Problem:
         InvalidRequest: a number is out of its range.
     """
     unit = design.unit or ("region" if table.pixel_label is None else "pixel")
-    splits = design.cut(store)
+    design, splits = design.cut(store)
     regions = np.flatnonzero(store.labels >= 0)
     items = items_of(table, regions, unit=unit, labelled=True)
     numbers, labelled = _numbers(table, items)

@@ -20,7 +20,8 @@ def design_options[F: Callable[..., object]](command: F) -> F:
             click.option("--unit", type=click.Choice(UNITS), help="What one sample is.  "
                          "[default: pixel where each has its own label]"),
             click.option("--split", type=click.Choice(SPLITS), help="Cross-validation by squares of the "
-                         "ground, or halves: train in the first, test in the other.  [default: blocks]"),
+                         "ground, or halves: train in the first, test in the other.  "
+                         "[default: blocks, where there are enough regions]"),
             click.option("--folds", type=int, help="Of blocks.  [default: 5]"),
             click.option("--block-m", type=int, help="Side of a block in metres.  [default: the "
                          "store's, smaller for small sites]"),

@@ -21,7 +21,7 @@ from sits_models.data.normalisation import Normalisation, fit_normalisation
 from sits_models.data.planar import PlanarDataset
 from sits_models.data.regions import RegionBatch
 from sits_models.data.sampler import Group, StoreYearSampler, calendar_years
-from sits_models.data.sides import SplitName, choose_sides
+from sits_models.data.sides import FOLDS, SplitName, choose_sides
 from sits_models.data.splits import Split
 from sits_models.data.stores import open_stores, shared_classes
 from sits_models.data.table import PixelTable, Resident, open_table
@@ -50,7 +50,7 @@ class PlanarDataModule(NonGeoDataModule):
         fixed: dates and positions (T, L) of samples of one shape without padding, for stock tasks; in
             place of `order`'s draws, `length` and `dates`. See `sits_models.data.fixed`.
         years: batches of one calendar year; None is yes for `split` "none", else the whole series.
-        folds: of `split` "blocks".
+        folds: of `split` "blocks"; None is 5.
         fold: which one tests, 0 … folds-1; 0 for the two halves. None trains on all labelled regions.
         split: how labelled regions are split: see `block_folds` and `halves`. "none" trains on all
             regions, labelled or not. None is "none" for a model that takes regions, else "blocks".
@@ -87,7 +87,7 @@ class PlanarDataModule(NonGeoDataModule):
         dates: int | None = None,
         fixed: tuple[int, int] | None = None,
         years: bool | None = None,
-        folds: int = 5,
+        folds: int | None = None,
         fold: int | None = 0,
         split: SplitName | None = None,
         block_m: int | None = None,
@@ -201,7 +201,8 @@ class PlanarDataModule(NonGeoDataModule):
                 "fixed needs at least 1 date and 1 position, of regions and not of pixels, got "
                 f"{views.fixed} with unit {self.unit}"
             )
-        folds = self.folds if self.split in ("blocks", None) else 1
+        blocks = self.split in ("blocks", None)
+        folds = (FOLDS if self.folds is None else self.folds) if blocks else 1
         if self.fold is not None and self.fold >= folds:
             raise InvalidRequest(
                 f"fold counts from 0 and must be below the number of folds {folds}, got {self.fold}"

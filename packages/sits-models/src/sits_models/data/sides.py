@@ -14,6 +14,9 @@ from sits_models.data.stores import check_labels, shared_classes
 SplitName = Literal["blocks", "west-east", "north-south", "none"]
 Positions = NDArray[np.int64]
 
+FOLDS = 5
+"""Of a split by blocks, unless asked otherwise."""
+
 GAP_M = 50.0
 """Between the sides of a split by blocks, unless asked otherwise; halves have none."""
 
@@ -42,7 +45,7 @@ def choose_sides(
     stores: Sequence[PlanarStore],
     *,
     split: SplitName,
-    folds: int,
+    folds: int | None,
     fold: int | None,
     block_m: int | None,
     gap_m: float | None,
@@ -53,7 +56,7 @@ def choose_sides(
     Args:
         stores: taken together.
         split: "none" trains on all regions, labelled or not.
-        folds: of `split` "blocks".
+        folds: of `split` "blocks"; None is `FOLDS`.
         fold: which one tests; None trains on all labelled regions.
         block_m: see `block_folds`.
         gap_m: see `block_folds` and `halves`; None is `usual_gap`.
@@ -71,6 +74,7 @@ def choose_sides(
         return Sides([np.flatnonzero(one >= 0) for one in labels], _nobody(stores), None)
     gap_m = usual_gap(split) if gap_m is None else gap_m
     if split == "blocks":
+        folds = FOLDS if folds is None else folds
         found = block_folds(stores, folds=folds, block_m=block_m, gap_m=gap_m, seed=seed)[fold]
     else:
         found = halves(stores, axis=split, gap_m=gap_m)
