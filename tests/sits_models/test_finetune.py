@@ -413,7 +413,7 @@ def test_killed_run_leaves_no_classifier(parcels: Path, tmp_path: Path) -> None:
         (["--backbone", "planar_vitt_nano"], 1, "did you mean planar_vit_nano?"),
         (["--data.folds=50"], 1, "50 folds need labelled regions in at least 100 blocks"),
         (["--shots", 2, "--fraction", 0.5], 1, "give a fraction or shots, not both"),
-        (["--seed", -1], 1, "the seed must be from 0 to 4294967295, got -1"),
+        (["--seed", -1], 1, "seed must be from 0 to 4294967295, got -1"),
         (["--trainer.max_steps=-7"], 2, "the trainer refuses a setting: `max_steps` must be"),
         (["--devices", 2], 2, "finetune trains on one device, got 2; use"),
         (["--trainer.accelerator=abacus"], 2, "the trainer refuses a setting: You selected an invalid"),

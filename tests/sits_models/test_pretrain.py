@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -9,8 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sits_data.errors import InvalidRequest
 from sits_models.checkpoint import load_backbone, read_card
-from sits_models.errors import InvalidConfig, NotARun, RunExists, UnknownName
+from sits_models.errors import InvalidConfig, NotARun, RunExists, TrainingDiverged, UnknownName
+from sits_models.fit.metrics_file import read_rows
 from sits_models.fit.pretraining import Pretrained, pretrain, read_settings
 from sits_models.runs import read_run
 
@@ -75,6 +78,12 @@ def test_dino_exports_its_teacher(parcels: Path, tmp_path: Path) -> None:
         (["--model.backbone=planar_vitt_nano"], UnknownName, "did you mean planar_vit_nano?"),
         (["--data.root=nothing.planar"], Exception, "not a planar store"),
         (["--model=torch.nn.Linear"], InvalidConfig, "torch.nn.Linear"),
+        (["--seed=-1"], InvalidRequest, "seed must be from 0 to 4294967295, got -1"),
+        (["--model.lr=-1"], InvalidRequest, "lr must be above 0, got -1"),
+        (["--model.length=0"], InvalidRequest, "length must be at least 1, got 0"),
+        (["--model.gain=1"], InvalidRequest, "gain must be from 0 to 0.99, got 1"),
+        (["--model.temperature=0"], InvalidRequest, "temperature must be above 0, got 0"),
+        (["--model=sits_models.methods.DINO", "--model.local_dates=0"], InvalidRequest, "local_dates"),
     ],
 )
 def test_bad_settings_leave_no_folder(
@@ -84,6 +93,32 @@ def test_bad_settings_leave_no_folder(
         pretrain(words(parcels, *arguments), tmp_path / "run")
     assert message in str(raised.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_two_processes_make_one_run(parcels: Path, tmp_path: Path) -> None:
+    command = [COMMAND, "pretrain", *words(parcels), "--devices", "2", "--max-steps", "3", "--json"]
+    done = subprocess.run(
+        [*command, "--out", tmp_path / "run"], check=True, capture_output=True, text=True, timeout=300
+    )
+    assert json.loads(done.stdout)["steps"] == 3
+    assert done.stderr.count("copied to the training device") == 1
+    run = read_run(tmp_path / "run")
+    assert (run.status, run.resumed) == ("finished", 0)
+    assert [row["step"] for row in read_rows(tmp_path / "run/metrics.csv")].count("0") == 1
+    assert load_backbone(tmp_path / "run").in_channels == 4
+
+
+def test_a_single_region_a_batch_is_refused(parcels: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="batch_size must be at least 2"):
+        pretrain(words(parcels, "--data.batch_size=1", "--trainer.max_steps=1"), tmp_path / "run")
+
+
+def test_diverged_run_leaves_no_checkpoint(parcels: Path, tmp_path: Path) -> None:
+    wild = words(parcels, "--model.lr=1e30", "--model.warmup=0", "--trainer.max_epochs=3")
+    with pytest.raises(TrainingDiverged, match=r"diverged by step \d+: weights are not finite"):
+        pretrain(wild, tmp_path / "run")
+    assert read_run(tmp_path / "run").status == "failed"
+    assert not (tmp_path / "run/backbone.safetensors").exists()
 
 
 def test_finished_run_stays(done: Pretrained, parcels: Path) -> None:

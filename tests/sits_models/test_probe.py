@@ -238,7 +238,7 @@ def test_interrupted_probe_leaves_no_classifier(chips: Path, tmp_path: Path) -> 
         (["--shots", 0], 1, "shots per class must be at least 1, got 0"),
         (["--fraction", 0], 1, "above 0 and at most 1, got 0"),
         (["--shots", 2, "--fraction", 0.5], 1, "give a fraction or shots, not both"),
-        (["--seed", -1], 1, "the seed must be from 0 to 4294967295, got -1"),
+        (["--seed", -1], 1, "seed must be from 0 to 4294967295, got -1"),
         (["--gap-m", "nan"], 1, "the gap must be at least 0 m, got nan"),
         (["--store", "nothing.planar"], 1, "not a planar store"),
         (["--checkpoint", "nothing"], 1, "nothing has no card.json"),

@@ -28,6 +28,10 @@ class MissingDevice(SitsDataError, RuntimeError):
     """The accelerator that was asked for is not there."""
 
 
+class TrainingDiverged(SitsDataError, ArithmeticError):
+    """The weights have become infinite or no numbers."""
+
+
 class TooFewLabels(SitsDataError, ValueError):
     """Labels are missing, have one class, or cannot be split as asked."""
 

@@ -4,6 +4,7 @@
 and `scores.json` come from those who make them.
 """
 
+import os
 import platform
 import shutil
 import time
@@ -27,6 +28,8 @@ FORMAT: Final = "sits-models run"
 
 Status = Literal["running", "finished", "interrupted", "failed"]
 
+# Set by Lightning, torchrun and SLURM where several processes train together.
+_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 _PACKAGES = ("sits-models", "sits-data", "torch", "lightning", "torchgeo", "lightly", "numpy")
 
 
@@ -59,6 +62,14 @@ class RunRecord(BaseModel, frozen=True):
     resumed: int = 0
 
 
+def leads() -> bool:
+    """Whether this process keeps the run folder: the only one, or the first of several.
+
+    Others see the folder that the first has made, and leave it alone.
+    """
+    return next((os.environ[name] == "0" for name in _RANKS if name in os.environ), True)
+
+
 @contextmanager
 def new_run(
     out: Path,
@@ -70,7 +81,7 @@ def new_run(
     overwrite: bool = False,
     resume: bool = False,
 ) -> Iterator[Path]:
-    """The folder of a run, whose `run.json` tells how the block ended.
+    """The folder of a run, whose `run.json` tells how the block ended; kept by the process that `leads`.
 
     Args:
         out: the folder; made if need be.
@@ -86,6 +97,9 @@ def new_run(
         NotARun: there is nothing to resume.
         OutputNotWritable: no permission, or the disk is full.
     """
+    if not leads():
+        yield out
+        return
     before = check_free(out, overwrite=overwrite, resume=resume)
     began = time.monotonic()
     with writing_to(out):
@@ -119,7 +133,7 @@ def new_run(
 def check_free(
     out: Path, *, overwrite: bool, resume: bool, reads: Sequence[Path | str] = ()
 ) -> RunRecord | None:
-    """Make sure that a run may be written there.
+    """Make sure that a run may be written there; only the process that `leads` asks.
 
     Args:
         out: the folder.
@@ -133,6 +147,8 @@ def check_free(
     Raises:
         RunExists, NotARun: as `new_run`.
     """
+    if not leads():
+        return None
     if resume:
         before = read_run(out)
         if before.status == "finished":

@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sits_data.errors import InvalidRequest
 from sits_models.data.items import Unit
 from sits_models.data.sides import FOLDS, usual_gap
 from sits_models.data.splits import Split, Stores, block_folds, halves
 from sits_models.errors import TooFewLabels
+from sits_models.ranges import SEED, check_ranges
 
 SplitName = Literal["blocks", "west-east", "north-south"]
 
@@ -50,8 +50,7 @@ class Design:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**32:
-            raise InvalidRequest(f"the seed must be from 0 to {2**32 - 1}, got {self.seed}")
+        check_ranges(vars(self), {"seed": SEED})
 
     @classmethod
     def given(cls, settings: Mapping[str, Any]) -> "Design":

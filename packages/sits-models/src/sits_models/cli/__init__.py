@@ -28,9 +28,11 @@ def main() -> None:
 
 
 def _show_messages() -> None:
-    """What the package has to tell goes to stderr, each message in one line."""
+    """What the package has to tell goes to stderr, each message in one line, once."""
+    from sits_models.runs import leads
+
     log = logging.getLogger("sits_models")
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.INFO if leads() else logging.ERROR)
     log.propagate = False
     if not log.handlers:
         handler = logging.StreamHandler()

@@ -9,7 +9,7 @@ import click
 
 from sits_models.cli.options import ANYTHING, OutPath, run_options, settings, trainer_options
 from sits_models.registry import card
-from sits_models.runs import check_free
+from sits_models.runs import check_free, leads
 
 
 @click.command(context_settings=ANYTHING)
@@ -75,6 +75,8 @@ def pretrain(
         command=["sits-models", *sys.argv[1:]],
         progress=True,
     )
+    if not leads():
+        return
     shown = {**asdict(done), "out": str(done.out)}
     if as_json:
         click.echo(json.dumps(shown))

@@ -26,6 +26,7 @@ from sits_models.data.splits import Split
 from sits_models.data.stores import open_stores, shared_classes
 from sits_models.data.table import PixelTable, Resident, open_table
 from sits_models.data.task_views import TaskViews
+from sits_models.ranges import COUNT, NOT_NEGATIVE, check_ranges
 
 _log = logging.getLogger("sits_models")
 
@@ -184,14 +185,15 @@ class PlanarDataModule(NonGeoDataModule):
 
     def _check_settings(self) -> None:
         views = self.views
-        for name, value, least in [
-            ("batch_size", self.batch_size, 1),
-            ("length", views.length, 1),
-            ("dates", views.dates, 1),
-            ("fold", self.fold, 0),
-        ]:
-            if value is not None and value < least:
-                raise InvalidRequest(f"{name} must be at least {least}, got {value}")
+        check_ranges(
+            {
+                "batch_size": self.batch_size,
+                "fold": self.fold,
+                "length": views.length,
+                "dates": views.dates,
+            },
+            {"batch_size": COUNT, "fold": NOT_NEGATIVE, "length": COUNT, "dates": COUNT},
+        )
         choices = [("split", self.split, get_args(SplitName)), ("unit", self.unit, get_args(Unit))]
         for name, choice, known in choices:
             if choice is not None and choice not in known:

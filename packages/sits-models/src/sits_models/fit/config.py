@@ -13,6 +13,7 @@ from sits_data.errors import SitsDataError
 from sits_data.output import write_atomically, writing_to
 from sits_models.data.datamodule import PlanarDataModule
 from sits_models.errors import InvalidConfig
+from sits_models.ranges import SEED, check_ranges
 
 EPOCHS = 50
 """Of a run for which neither epochs, nor steps, nor a time was asked for."""
@@ -102,6 +103,7 @@ def parse(
 
     Raises:
         InvalidConfig: a setting is unknown or of the wrong type, or a file cannot be read.
+        InvalidRequest: the seed is out of its range.
     """
     parser = LightningArgumentParser(prog="sits-models", exit_on_error=False)
     parser.add_argument("--config", action="config", help="YAML file of settings.")
@@ -117,6 +119,7 @@ def parse(
     parser.set_defaults(dict(defaults or {}))
     with _one_line():
         values = parser.parse_args(list(arguments))
+    check_ranges(values, {"seed": SEED})
     trainer = values.trainer
     if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
         trainer.max_epochs = EPOCHS

@@ -17,7 +17,7 @@ from sits_models.fit.export import Export, Trained
 from sits_models.fit.run import check_state, make_trainer, train
 from sits_models.methods.base import Method
 from sits_models.monitor import CollapseAlarm, Monitor, Recorder
-from sits_models.runs import CONFIG, LAST, check_free, new_run
+from sits_models.runs import CONFIG, LAST, check_free, leads, new_run
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,8 @@ def pretrain(
         overwrite=overwrite,
         resume=resume,
     ):
-        config.save(out / CONFIG)
+        if leads():
+            config.save(out / CONFIG)
         train(trainer, parts.model, parts.data, resume=state)
     found = {name: float(value) for name, value in trainer.logged_metrics.items()}
     return Pretrained(

@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerStatus
 
 from sits_models.errors import InvalidConfig, MissingDevice, NotARun
+from sits_models.fit.diverged import StopDiverged
 from sits_models.fit.keep import KeepLast, steps_done
 from sits_models.fit.metrics_file import MetricsFile
 from sits_models.fit.progress import StepsBar
@@ -57,7 +58,7 @@ def make_trainer(
         loggers += theirs
     elif theirs not in (None, True, False):
         loggers.append(theirs)
-    ours: list[Callback] = [*callbacks]
+    ours: list[Callback] = [StopDiverged(), *callbacks]
     keeping = settings.get("enable_checkpointing") is not False
     if keeping:
         ours.append(KeepLast(folder))
@@ -93,6 +94,7 @@ def train(
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM.
         InvalidConfig: the trainer refuses a setting.
+        TrainingDiverged: weights are not finite at the end of an epoch.
         NotARun: the state to go on from is damaged, or of another model.
     """
     with _quiet(), _plainly():

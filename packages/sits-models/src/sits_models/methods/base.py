@@ -1,6 +1,7 @@
 """What self-supervised methods share: a backbone, views of regions, one optimiser, one schedule."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -11,8 +12,20 @@ from torchgeo.tasks import BaseTask
 from sits_data.errors import InvalidRequest
 from sits_models import registry
 from sits_models.data.regions import RegionBatch
+from sits_models.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range
 from sits_models.schedules import warmup_cosine
 from sits_models.views.planar import View
+
+RANGES: Mapping[str, Range] = {
+    "in_channels": COUNT,
+    "length": COUNT,
+    "dates": COUNT,
+    "gain": Range(0, 0.99),
+    "lr": POSITIVE,
+    "weight_decay": NOT_NEGATIVE,
+    "warmup": SHARE,
+}
+"""Of the settings that methods share."""
 
 
 class Method(BaseTask):
@@ -51,9 +64,13 @@ class Method(BaseTask):
         return cast(nn.Module, registry.create("backbones", name, in_channels=bands))
 
     def setup(self, stage: str) -> None:
-        """Check that the data has what the views and the backbone need."""
-        tables = getattr(getattr(self.trainer, "datamodule", None), "tables", [])
-        for table in tables:
+        """Check that the data has what the views, the backbone and the loss need."""
+        data = getattr(self.trainer, "datamodule", None)
+        if getattr(data, "batch_size", 2) < 2:
+            raise InvalidRequest(
+                "regions are learned from beside each other; batch_size must be at least 2"
+            )
+        for table in getattr(data, "tables", []):
             for view in self.views:
                 view.check(table)
             if len(table.bands) != self.hparams["in_channels"]:

@@ -16,8 +16,22 @@ from lightly.utils.scheduler import cosine_schedule
 from torch import Tensor, nn
 
 from sits_models.data.regions import RegionBatch
-from sits_models.methods.base import Method
+from sits_models.methods.base import RANGES, Method
+from sits_models.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range, check_ranges
 from sits_models.views.planar import View, draw
+
+_RANGES = {
+    **RANGES,
+    "local_crops": NOT_NEGATIVE,
+    "local_length": COUNT,
+    "local_dates": COUNT,
+    "out_dim": Range(2),
+    "student_temperature": POSITIVE,
+    "teacher_temperature": POSITIVE,
+    "center_momentum": SHARE,
+    "momentum": SHARE,
+    "clip": POSITIVE,
+}
 
 
 class DINO(Method):
@@ -42,6 +56,9 @@ class DINO(Method):
         weight_decay: of matrices.
         warmup: share of the steps in which the learning rate rises, 0 … 1.
         clip: largest norm of the gradient.
+
+    Raises:
+        InvalidRequest: a setting is out of its range.
     """
 
     def __init__(
@@ -66,6 +83,7 @@ class DINO(Method):
         warmup: float = 0.1,
         clip: float = 3.0,
     ) -> None:
+        check_ranges(locals(), _RANGES)
         super().__init__()
 
     def configure_models(self) -> None:

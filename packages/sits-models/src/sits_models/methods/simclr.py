@@ -12,7 +12,8 @@ from lightly.models.modules import SimCLRProjectionHead
 from torch import Tensor, nn
 
 from sits_models.data.regions import RegionBatch
-from sits_models.methods.base import Method
+from sits_models.methods.base import RANGES, Method
+from sits_models.ranges import COUNT, POSITIVE, check_ranges
 from sits_models.views.planar import View, draw
 
 
@@ -31,6 +32,9 @@ class SimCLR(Method):
         lr: highest learning rate of AdamW.
         weight_decay: of matrices.
         warmup: share of the steps in which the learning rate rises, 0 … 1.
+
+    Raises:
+        InvalidRequest: a setting is out of its range.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class SimCLR(Method):
         weight_decay: float = 0.05,
         warmup: float = 0.1,
     ) -> None:
+        check_ranges(locals(), {**RANGES, "temperature": POSITIVE, "projection_dim": COUNT})
         super().__init__()
 
     def configure_models(self) -> None:

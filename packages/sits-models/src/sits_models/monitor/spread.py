@@ -1,5 +1,7 @@
 """How much of their space embeddings use."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -21,13 +23,15 @@ def rankme(embedding: Tensor) -> float:
     """Effective number of directions: the exponential of the entropy of the singular values.
 
     Embeddings are centred first, so that a shared offset is no direction. Between 1 and the smaller
-    of N and D; 0 where all embeddings are the same.
+    of N and D; 0 where all embeddings are the same, NaN where they are not finite.
 
     Args:
         embedding: (N, D).
 
     Source: Garrido et al., RankMe (ICML 2023, arXiv 2210.02885).
     """
+    if not torch.isfinite(embedding).all():
+        return math.nan
     centred = embedding.double() - embedding.double().mean(0)
     values = torch.linalg.svdvals(centred)
     total = values.sum()

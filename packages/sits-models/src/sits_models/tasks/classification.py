@@ -1,6 +1,5 @@
 """Naming the class of a region, or of each of its pixels, from a planar view."""
 
-from math import inf
 from typing import Any
 
 import torch
@@ -15,10 +14,19 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 from sits_data.errors import InvalidRequest
 from sits_models.checkpoint import load_backbone
 from sits_models.contract import Batch
+from sits_models.ranges import COUNT, NOT_NEGATIVE, SHARE, check_ranges
 from sits_models.registry import create
 from sits_models.schedules import warmup_cosine
 
 UNLABELLED = -1
+_RANGES = {
+    "in_channels": COUNT,
+    "num_classes": COUNT,
+    "label_smoothing": SHARE,
+    "lr": NOT_NEGATIVE,
+    "weight_decay": NOT_NEGATIVE,
+    "warmup": SHARE,
+}
 
 
 class RegionClassification(ClassificationMixin, BaseTask):
@@ -60,9 +68,9 @@ class RegionClassification(ClassificationMixin, BaseTask):
         weight_decay: float = 0.05,
         warmup: float = 0.1,
     ) -> None:
+        check_ranges(locals(), _RANGES)
         self.backbone: nn.Module | None = None
         super().__init__()
-        self._check_settings()
 
     def configure_models(self) -> None:
         """Build the backbone and the head, if it is known how large they are."""
@@ -169,13 +177,6 @@ class RegionClassification(ClassificationMixin, BaseTask):
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Probabilities of classes: (B, K) of regions, or (B, L, K) of their pixels."""
         return self(batch, dense=self._dense(batch)).softmax(-1)  # type: ignore[no-any-return]
-
-    def _check_settings(self) -> None:
-        for name, most in [("label_smoothing", 1), ("warmup", 1), ("lr", inf), ("weight_decay", inf)]:
-            value = self.hparams[name]
-            if not 0 <= value <= most:
-                limit = "at least 0" if most == inf else f"from 0 to {most}"
-                raise InvalidRequest(f"{name} must be {limit}, got {value}")
 
     def _step(self, batch: Batch, stage: str) -> Tensor:
         dense = self._dense(batch)
