@@ -119,7 +119,7 @@ def parse(
     parser.set_defaults(dict(defaults or {}))
     with _one_line():
         values = parser.parse_args(list(arguments))
-    check_ranges(values, {"seed": SEED})
+    check_ranges({"seed": values.seed}, {"seed": SEED})
     trainer = values.trainer
     if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None:
         trainer.max_epochs = EPOCHS
