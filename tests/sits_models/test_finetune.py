@@ -369,7 +369,7 @@ def test_interrupted_run_leaves_no_classifier(
     words = ["--from-scratch", "--store", parcels, *FOLDS, *TINY, "--out", out]
     result = run(*words, of(watched))
     assert result.exit_code == 130
-    assert result.stderr.splitlines()[-1].startswith("main: interrupted; start the same command again")
+    assert result.stderr.splitlines()[-1].startswith("main: interrupted; pretrain goes on with")
     check_unfinished(out, "interrupted")
     result = run(*words)
     assert result.exit_code == 1

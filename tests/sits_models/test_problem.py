@@ -199,13 +199,15 @@ def test_what_the_checkpoint_saw_is_said(parcels: Path, chips: Path, pretrained:
     card = read_card(pretrained)
     labelled = ModelCard.model_validate(card.model_dump() | {"kind": "classifier"})
     problem = posed(parcels, folds=2, gap_m=0)
-    assert problem.seen_by(card)[0].startswith("pretraining saw the pixels of this store")
-    assert "its scores are too good" in problem.seen_by(labelled)[0]
+    assert problem.cautions(card)[0].startswith("pretraining saw the pixels of this store")
+    assert "its scores are too good" in problem.cautions(labelled)[0]
     other = posed(chips, folds=2, gap_m=0)
-    assert other.seen_by(labelled) == []
+    assert other.cautions(labelled) == []
     # Another store of the same cube holds the same pixels.
     data = ({"store": "else.planar", "sources": dict(other.store.manifest.cube)},)
-    assert len(other.seen_by(card.model_copy(update={"data": data}))) == 1
+    assert len(other.cautions(card.model_copy(update={"data": data}))) == 1
+    strict = other.cautions(card.model_copy(update={"mask": "strict"}))
+    assert strict == ["the checkpoint learned under the mask strict, this store has standard"]
 
 
 @pytest.mark.parametrize(

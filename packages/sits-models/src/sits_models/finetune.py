@@ -84,7 +84,7 @@ def finetune(
         overwrite=overwrite,
     ):
         work.asked.save(out / CONFIG)
-        notes = work.problem.seen_by(work.parent) if work.parent else []
+        notes = work.problem.cautions(work.parent) if work.parent else []
         scores = work.problem.scores("finetune", work.rows(out / "folds"), notes=notes, began=began)
         trained = work.train(out, work.problem.final, fold=None, checkpoint=work.checkpoint)
         card = card_of(trained.model, trained.data, classes=trained.data.classes)

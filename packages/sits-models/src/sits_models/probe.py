@@ -9,7 +9,7 @@ import torch
 import sits_models
 from sits_data.store import PlanarStore
 from sits_models.bench.design import Design
-from sits_models.bench.features import Embedder, pick_device, view_length
+from sits_models.bench.features import Embedder, curve_of, pick_device, view_length
 from sits_models.bench.floors import random_twin, simple_floors
 from sits_models.bench.problem import pose
 from sits_models.bench.readers import fit_linear
@@ -62,6 +62,7 @@ def probe(
     manifest = opened.manifest
     check_card(card, bands=manifest.bands, resolution_m=manifest.grid.resolution_m)
     problem = pose(opened, open_table(opened, resident="never"), design)
+    curve_of(problem.table)  # or it stops here, before anything is overwritten
     backbone = load_backbone(checkpoint)
     with new_run(
         out, kind="probe", command=command, seed=design.seed, device=str(place), overwrite=overwrite
@@ -80,7 +81,7 @@ def probe(
             for reader in ("kNN", "linear")
         ]
         rows += simple_floors(problem)
-        scores = problem.scores("probe", rows, notes=problem.seen_by(card), began=began)
+        scores = problem.scores("probe", rows, notes=problem.cautions(card), began=began)
         head = fit_linear(
             features["pretrained"][problem.final], torch.from_numpy(problem.labels[problem.final]),
             classes=len(manifest.classes), groups=torch.from_numpy(problem.groups[problem.final]),

@@ -107,7 +107,7 @@ class Embedder:
         return features[pixel_places(table, regions, items)]
 
     def _windows(self, table: PixelTable, regions: Tensor) -> Iterator["_Window"]:
-        rows, owner = curve_windows(table, regions, _curve(table, self.order), length=self.length)
+        rows, owner = curve_windows(table, regions, curve_of(table, self.order), length=self.length)
         backbone = self.backbone.to(self.device).eval()
         starts = range(0, len(rows), self.batch_size)
         for start in tqdm(
@@ -174,7 +174,12 @@ def view_length(card: ModelCard) -> int:
     return length if isinstance(length, int) and length > 0 else LENGTH
 
 
-def _curve(table: PixelTable, order: str | None) -> str:
+def curve_of(table: PixelTable, order: str | None = None) -> str:
+    """The stored curve that regions are read along: the one asked for, or the first.
+
+    Raises:
+        InvalidRequest: there is none.
+    """
     if not table.curves or (order is not None and order not in table.curves):
         stored = ", ".join(table.curves) or "none"
         raise InvalidRequest(

@@ -128,15 +128,22 @@ class Problem:
 
         return self.row("majority class", "", floor=True, name_test=name_test)
 
-    def seen_by(self, card: ModelCard) -> list[str]:
-        """What is not clean about judging a checkpoint here, a sentence each."""
-        plan = self.store.manifest.cube.get("plan")
+    def cautions(self, card: ModelCard) -> list[str]:
+        """What a reader of a checkpoint's scores here must know, a sentence each."""
+        manifest, found = self.store.manifest, []
+        plan = manifest.cube.get("plan")
         same_cube = bool(plan) and any(str(plan) in str(one.get("sources")) for one in card.data)
-        if self.store.path.name not in card.seen and not same_cube:
-            return []
-        if card.kind == "classifier":
-            return ["the checkpoint was trained on labels of this store: its scores are too good"]
-        return ["pretraining saw the pixels of this store, those of test regions too, but no labels"]
+        if self.store.path.name in card.seen or same_cube:
+            found.append(
+                "the checkpoint was trained on labels of this store: its scores are too good"
+                if card.kind == "classifier"
+                else "pretraining saw the pixels of this store, those of test regions too, but no labels"
+            )
+        if card.mask != manifest.mask:
+            found.append(
+                f"the checkpoint learned under the mask {card.mask}, this store has {manifest.mask}"
+            )
+        return found
 
     def scores(
         self,

@@ -13,7 +13,7 @@ COMMANDS = ("sample", "list", "pretrain", "probe", "finetune", "predict", "repor
     cls=Commands,
     package=__name__,
     commands=COMMANDS,
-    again="start the same command again; pretrain goes on with --resume",
+    again="pretrain goes on with --resume, other runs begin again with --overwrite",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="sits-models", prog_name="sits-models")
