@@ -78,6 +78,7 @@ def test_dino_exports_its_teacher(parcels: Path, tmp_path: Path) -> None:
         (["--model.backbone=planar_vitt_nano"], UnknownName, "did you mean planar_vit_nano?"),
         (["--data.root=nothing.planar"], Exception, "not a planar store"),
         (["--model=torch.nn.Linear"], InvalidConfig, "torch.nn.Linear"),
+        (["--trainer.devices=999"], InvalidConfig, "on a CPU, got 999"),
         (["--seed=-1"], InvalidRequest, "seed must be from 0 to 4294967295, got -1"),
         (["--model.lr=-1"], InvalidRequest, "lr must be above 0, got -1"),
         (["--model.length=0"], InvalidRequest, "length must be at least 1, got 0"),

@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerStatus
 
+from sits_data.threads import available_cores
 from sits_models.errors import InvalidConfig, MissingDevice, NotARun
 from sits_models.fit.diverged import StopDiverged
 from sits_models.fit.keep import KeepLast, steps_done
@@ -75,9 +76,16 @@ def make_trainer(
     }
     with _quiet(), _plainly():
         try:
-            return Trainer(**made)
+            trainer = Trainer(**made)
         except (ModuleNotFoundError, TypeError, ValueError) as error:
             raise _refused(error) from error
+    cores = available_cores()
+    if trainer.strategy.root_device.type == "cpu" and trainer.num_devices > cores:
+        raise InvalidConfig(
+            f"--devices must be at most the {cores} cores on a CPU, got {trainer.num_devices}; one process "
+            "uses all of them"
+        )
+    return trainer
 
 
 def train(
