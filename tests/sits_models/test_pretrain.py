@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sits_data import open_store
 from sits_data.errors import InvalidRequest
 from sits_models.checkpoint import load_backbone, read_card
 from sits_models.errors import InvalidConfig, NotARun, RunExists, TrainingDiverged, UnknownName
@@ -112,6 +113,16 @@ def test_two_processes_make_one_run(parcels: Path, tmp_path: Path) -> None:
 def test_a_single_region_a_batch_is_refused(parcels: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="batch_size must be at least 2"):
         pretrain(words(parcels, "--data.batch_size=1", "--trainer.max_steps=1"), tmp_path / "run")
+
+
+def test_regions_smaller_than_a_view_are_padded_and_counted(
+    parcels: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    small = (open_store(parcels).regions["pixels"].to_numpy() < 500).sum()
+    with caplog.at_level("INFO", "sits_models"):
+        pretrain(words(parcels, "--model.length=500", "--trainer.max_steps=1"), tmp_path / "run")
+    assert f"{small} of " in caplog.text
+    assert "regions have fewer than 500 pixels and are padded" in caplog.text
 
 
 def test_diverged_run_leaves_no_checkpoint(parcels: Path, tmp_path: Path) -> None:

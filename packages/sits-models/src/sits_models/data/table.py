@@ -259,6 +259,14 @@ def table_of_arrays(
     )
 
 
+def say_padded(table: PixelTable, length: int) -> None:
+    """Log how many regions are smaller than a view of so many positions along a curve, if any is."""
+    small = int((table.size < length).sum())
+    if small:
+        text = "%d of %d regions have fewer than %d pixels and are padded"
+        _log.info(text, small, len(table), length)
+
+
 def curve_windows(
     table: PixelTable, regions: Tensor, curve: str, *, length: int, shift: int = 0
 ) -> tuple[Tensor, Tensor]:

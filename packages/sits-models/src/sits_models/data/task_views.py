@@ -3,7 +3,6 @@
 Draws are keyed by run, region and epoch: they depend neither on the batch nor on the device.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,13 +13,11 @@ from sits_data.errors import InvalidRequest
 from sits_models.contract import Batch
 from sits_models.data.fixed import fixed_index, fixed_times
 from sits_models.data.regions import RegionBatch
-from sits_models.data.table import PixelTable
+from sits_models.data.table import PixelTable, say_padded
 from sits_models.ops.philox import below, philox
 from sits_models.ops.walks import random_walks
 
 _PLACE, _DATES = 0, 1  # what a draw is for, in the place of the number of a view
-
-_log = logging.getLogger("sits_models")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +52,8 @@ class TaskViews:
             return
         for table in tables:
             self._curves(table)
-            small = int((table.size < self.length).sum())
-            if small and self.fixed is None:
-                _log.info(
-                    "%d of %d regions have fewer than %d pixels and are padded",
-                    small,
-                    len(table),
-                    self.length,
-                )
+            if self.fixed is None:
+                say_padded(table, self.length)
 
     def draw(self, batch: RegionBatch) -> Batch:
         """The view of each sample of a batch."""

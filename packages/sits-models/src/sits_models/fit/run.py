@@ -82,8 +82,8 @@ def make_trainer(
     cores = available_cores()
     if trainer.strategy.root_device.type == "cpu" and trainer.num_devices > cores:
         raise InvalidConfig(
-            f"--devices must be at most the {cores} cores on a CPU, got {trainer.num_devices}; one process "
-            "uses all of them"
+            f"--devices must be at most the {cores} cores on a CPU, got {trainer.num_devices}; one "
+            "process uses all of them"
         )
     return trainer
 

@@ -12,9 +12,10 @@ from torchgeo.tasks import BaseTask
 from sits_data.errors import InvalidRequest
 from sits_models import registry
 from sits_models.data.regions import RegionBatch
+from sits_models.data.table import say_padded
 from sits_models.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range
 from sits_models.schedules import warmup_cosine
-from sits_models.views.planar import View
+from sits_models.views.planar import WALK, View
 
 RANGES: Mapping[str, Range] = {
     "in_channels": COUNT,
@@ -73,6 +74,8 @@ class Method(BaseTask):
         for table in getattr(data, "tables", []):
             for view in self.views:
                 view.check(table)
+            if set(self.views[0].curves) != {WALK}:
+                say_padded(table, self.view_length)
             if len(table.bands) != self.hparams["in_channels"]:
                 raise InvalidRequest(
                     f"the store has {len(table.bands)} bands ({', '.join(table.bands)}), the model "
