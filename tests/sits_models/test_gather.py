@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sits_data import open_store
-from sits_data.orders import WalkKey, neighbours, random_walks
+from sits_data.orders import Neighbours, WalkKey, WalkLaw, neighbours, random_walks
 from sits_data.philox import philox as numpy_philox
 from sits_data.planar import gather
 from sits_models.data.normalisation import Normalisation
@@ -18,6 +19,8 @@ from sits_models.data.table import PixelTable, curve_windows, open_table, table_
 from sits_models.ops import walks
 from sits_models.ops.gather import decode, planar_batch
 from sits_models.ops.philox import below, philox, rounds
+
+TWINS = walks.compiled_steps, walks.step_by_step
 
 
 def _table(seed: int, *, regions: int = 5, shards: int = 1) -> PixelTable:
@@ -128,6 +131,34 @@ def test_walks_equal_those_of_sits_data_index_for_index(seed: int, count: int, l
         near = neighbours(table.yx[first : first + size].numpy())
         expected = random_walks(near, count=count, length=length, key=WalkKey(seed, region, 3, 1))
         assert drawn[row].tolist() == expected.tolist()
+
+
+LAWS = st.builds(WalkLaw, backtrack=st.booleans(), starts=st.sampled_from(["stratified", "iid"]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 9999),
+    law=LAWS,
+    connectivity=st.sampled_from([4, 8]),
+    sigma=st.sampled_from([None, 0.01, 1.0]),
+)
+def test_walks_of_every_law_equal_those_of_sits_data(
+    seed: int, law: WalkLaw, connectivity: Any, sigma: float | None
+) -> None:
+    table, count = _table(seed), 3
+    near = table.near(connectivity=connectivity, sigma=sigma)
+    keys: dict[str, Any] = {"length": 9, "run": seed, "epoch": 0, "view": 2, "count": count}
+    drawn = walks.random_walks(table, torch.arange(5), law=law, near=near, **keys)
+    beside = Neighbours(*(None if part is None else part.numpy() for part in near))
+    expected = random_walks(
+        beside, count=count, length=9, key=WalkKey(seed, np.arange(5), 0, 2), law=law,
+        first=table.first_row.numpy(), size=table.size.numpy(),
+    )  # fmt: skip
+    assert drawn.flatten(0, 1).tolist() == expected.tolist()
+    here, words = torch.randint(0, len(table.yx), (4, 3)), torch.randint(0, 1 << 32, (4, 3, 9))
+    both = [one(near, here, words, backtrack=law.backtrack) for one in TWINS]
+    assert torch.equal(*both)
 
 
 @settings(deadline=None, max_examples=20)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sits_data.errors import DamagedStore
 from sits_data.manifest import LabelClass
-from sits_data.orders import neighbours
+from sits_data.orders import neighbours, spectral
 from sits_data.store import PlanarStore, open_store
 from sits_models.data.normalisation import Normalisation
 
@@ -28,15 +28,17 @@ _log = logging.getLogger("sits_models")
 
 
 class Near(NamedTuple):
-    """The 8-neighbours of each pixel in its region.
+    """The neighbours of each pixel in its region, see `sits_data.orders.Neighbours`; N is 4 or 8.
 
     Args:
-        rows: (N, 8) int32 rows of the table, left-packed; the rest repeats the pixel itself.
-        degree: (N,) int32, 1 … 8.
+        rows: (P, N) int32 rows of the table, left-packed; the rest repeats the pixel itself.
+        degree: (P,) int32, 1 … N.
+        bounds: (P, N) int32 sums of weights; None weighs all alike.
     """
 
     rows: Tensor
     degree: Tensor
+    bounds: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +109,36 @@ class PixelTable:
 
     @cached_property
     def neighbours(self) -> Near:
-        """Who borders whom within each region; found when a walk first asks."""
+        """Which of the 8 pixels around each are of its region; found when a walk first asks."""
+        return self.near()
+
+    def near(self, *, connectivity: Literal[4, 8] = 8, sigma: float | None = None) -> Near:
+        """Who borders whom within each region.
+
+        Args:
+            connectivity: 4 counts sides only, 8 corners too.
+            sigma: of `sits_data.orders.spectral`, in squared reflectance; None weighs all alike.
+        """
         region = np.repeat(np.arange(len(self)), self.size.cpu().numpy())
-        near = neighbours(self.yx.cpu().numpy(), region)
-        return Near(*(torch.from_numpy(part).to(self.device) for part in near))
+        near = neighbours(self.yx.cpu().numpy(), region, connectivity=connectivity)
+        if sigma is not None:
+            near = spectral(near, self.spectra.cpu().numpy(), sigma)
+        rows, degree = (torch.from_numpy(part).to(self.device) for part in near[:2])
+        bounds = None if near.bounds is None else torch.from_numpy(near.bounds).to(self.device)
+        return Near(rows, degree, bounds)
+
+    @cached_property
+    def spectra(self) -> Tensor:
+        """(N, C) float32 median reflectance of each pixel on its clear dates; 0 without any."""
+        found = []
+        for digits, qa in zip(self.pixels, self.qa, strict=True):
+            for first in range(0, len(qa), _ROWS):
+                dn = digits[first : first + _ROWS].int() & 0xFFFF
+                clear = (qa[first : first + _ROWS] & self.unclear_bits) == 0
+                seen = clear[..., None] & (dn != 0).all(2, keepdim=True)
+                values = (dn * self.scale + self.offset).where(seen, torch.nan)
+                found.append(values.nanmedian(1).values.nan_to_num())
+        return torch.cat(found)
 
     def observations(self, rows: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
         """Digital numbers and quality of some pixels on some dates.

@@ -105,11 +105,11 @@ def walk_on(
     words: NDArray[np.int64],
     rows: NDArray[np.int64],
 ) -> None:
-    """Continue walks from where they start.
+    """Continue walks from where they start, each neighbour as likely.
 
     Args:
-        neighbours: (N, 8) rows beside each row, in the order of `sits_data.orders`.
-        degree: (N,) how many of them there are, 1 … 8.
+        neighbours: (P, N) rows beside each row, in the order of `sits_data.orders`.
+        degree: (P,) how many of them there are, 1 … N.
         words: (W, at least L) random words.
         rows: (W, L) written to; the first of each walk is there.
     """
@@ -117,4 +117,43 @@ def walk_on(
         here = rows[walk, 0]
         for step in range(1, rows.shape[1]):
             here = neighbours[here, (words[walk, step] * degree[here]) >> 32]
+            rows[walk, step] = here
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+def walk_weighed(
+    neighbours: NDArray[np.int32],
+    degree: NDArray[np.int32],
+    bounds: NDArray[np.int32],
+    backtrack: bool,
+    words: NDArray[np.int64],
+    rows: NDArray[np.int64],
+) -> None:
+    """Continue walks whose steps are not all as likely, as `sits_data.orders.random_walks` says.
+
+    Args:
+        neighbours: as for `walk_on`.
+        degree: as for `walk_on`.
+        bounds: (P, N) sums of the weights of the first 1 … N neighbours.
+        backtrack: whether a step may lead straight back where there is another.
+        words: as for `walk_on`.
+        rows: as for `walk_on`.
+    """
+    last = bounds.shape[1] - 1
+    for walk in range(rows.shape[0]):
+        here, before = rows[walk, 0], np.int64(-1)
+        for step in range(1, rows.shape[1]):
+            low, width = np.int64(0), np.int64(0)
+            if not backtrack and degree[here] > 1:
+                for column in range(degree[here]):
+                    if neighbours[here, column] == before:
+                        low = np.int64(bounds[here, column - 1]) if column else np.int64(0)
+                        width = bounds[here, column] - low
+            draw = (words[walk, step] * (bounds[here, last] - width)) >> 32
+            if draw >= low:
+                draw += width
+            column = 0
+            while draw >= bounds[here, column]:
+                column += 1
+            before, here = here, np.int64(neighbours[here, column])
             rows[walk, step] = here

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sits_data.orders import golden_stride
-from sits_models.ops.compiled import walk_on
+from sits_data.orders import WalkLaw, golden_stride
+from sits_models.ops.compiled import walk_on, walk_weighed
 from sits_models.ops.philox import below, philox
 
 if TYPE_CHECKING:
@@ -22,8 +22,10 @@ def random_walks(
     epoch: int,
     view: int | Tensor,
     count: int = 1,
+    law: WalkLaw | None = None,
+    near: "Near | None" = None,
 ) -> Tensor:
-    """Walks that step to one of the 8 neighbours in the region: those of `sits_data.orders`.
+    """Walks that step to a neighbour in the region: those of `sits_data.orders`.
 
     Args:
         table: the pixels.
@@ -33,11 +35,14 @@ def random_walks(
         epoch: -1 is evaluation.
         view: number of the view, or (B,) int64 one a region.
         count: walks of each region, K.
+        law: how walks go; None is the default law.
+        near: who borders whom; None is `table.neighbours`, all 8 alike.
 
     Returns:
         (B, K, L) int64 region-local rows, on the table's device; the same on every device.
     """
-    near, regions = table.neighbours, regions.to(table.device)
+    law = law or WalkLaw()
+    near, regions = near or table.neighbours, regions.to(table.device)
     first, size = table.first_row[regions, None], table.size[regions, None]
     blocks = torch.arange(-(-length // 4), device=table.device)
     walk = torch.arange(count, device=table.device)
@@ -45,37 +50,70 @@ def random_walks(
     words = philox(
         (run, table.region_id[regions, None, None]), (blocks, walk[:, None], epoch, number)
     ).flatten(2)  # (B, K, at least L)
-    stride = torch.from_numpy(golden_stride(size.cpu().numpy())).to(table.device)
-    here = first + (below(words[:, :1, 0], size) + walk * stride) % size
+    if law.starts == "iid":
+        start = below(words[:, :, 0], size)
+    else:
+        stride = torch.from_numpy(golden_stride(size.cpu().numpy())).to(table.device)
+        start = (below(words[:, :1, 0], size) + walk * stride) % size
+    here = first + start
     walk_all = compiled_steps if here.device.type == "cpu" else step_by_step
-    return walk_all(near, here, words[:, :, :length]) - first[..., None]
+    return walk_all(near, here, words[:, :, :length], backtrack=law.backtrack) - first[..., None]
 
 
-def step_by_step(near: "Near", here: Tensor, words: Tensor) -> Tensor:
+def step_by_step(near: "Near", here: Tensor, words: Tensor, *, backtrack: bool = True) -> Tensor:
     """The definition by tensor operations, which a GPU runs; a CPU has a compiled twin.
 
     Args:
         near: who borders whom.
         here: (B, K) int64 rows at which walks start.
         words: (B, K, L) random words.
+        backtrack: whether a step may lead straight back where there is another.
 
     Returns:
         (B, K, L) int64 rows.
     """
-    steps = [here]
+    weighed = near.bounds is not None or not backtrack
+    bounds = _bounds(near) if weighed else None
+    steps, before = [here], torch.full_like(here, -1)
     for step in range(1, words.shape[2]):
-        here = near.rows[here, below(words[:, :, step], near.degree[here])].long()
+        if bounds is None:
+            column = below(words[:, :, step], near.degree[here])
+        else:
+            column = _column(near, bounds, here, None if backtrack else before, words[:, :, step])
+        before, here = here, near.rows[here, column].long()
         steps.append(here)
     return torch.stack(steps, dim=-1)
 
 
-def compiled_steps(near: "Near", here: Tensor, words: Tensor) -> Tensor:
+def compiled_steps(near: "Near", here: Tensor, words: Tensor, *, backtrack: bool = True) -> Tensor:
     """`step_by_step`, on the CPU."""
     rows = here[..., None].expand(words.shape).contiguous()
-    walk_on(
-        near.rows.numpy(),
-        near.degree.numpy(),
-        words.flatten(0, 1).numpy(),
-        rows.flatten(0, 1).numpy(),
-    )
+    flat = words.flatten(0, 1).numpy(), rows.flatten(0, 1).numpy()
+    beside = near.rows.numpy(), near.degree.numpy()
+    if near.bounds is None and backtrack:
+        walk_on(*beside, *flat)
+    else:
+        walk_weighed(*beside, _bounds(near).numpy(), backtrack, *flat)
     return rows
+
+
+def _bounds(near: "Near") -> Tensor:
+    """(P, N) int32 sums of weights, where all are alike too."""
+    if near.bounds is not None:
+        return near.bounds
+    count = torch.arange(1, near.rows.shape[1] + 1, dtype=torch.int32, device=near.rows.device)
+    return torch.minimum(count, near.degree[:, None])
+
+
+def _column(near: "Near", bounds: Tensor, here: Tensor, before: Tensor | None, words: Tensor) -> Tensor:
+    """Which neighbour each walk steps to, see `sits_data.orders.random_walks`."""
+    upper = bounds[here].long()
+    draw_from = upper[..., -1]
+    if before is None:
+        return (below(words, draw_from)[..., None] >= upper).sum(-1)
+    back = (near.rows[here] == before[..., None]) & (near.degree[here] > 1)[..., None]
+    lower = torch.nn.functional.pad(upper[..., :-1], (1, 0))
+    low, width = (lower * back).sum(-1), ((upper - lower) * back).sum(-1)
+    draw = below(words, draw_from - width)
+    draw = torch.where(draw >= low, draw + width, draw)
+    return (draw[..., None] >= upper).sum(-1)
