@@ -11,7 +11,15 @@ from odc.geo.geobox import GeoBox
 from rasterio.features import rasterize
 
 from sits_data.errors import InvalidAOI, InvalidRequest
-from sits_data.regions import block_names, chips, describe_dropped, read_parcels
+from sits_data.regions import (
+    Composite,
+    around_points,
+    block_names,
+    chips,
+    describe_dropped,
+    read_parcels,
+    superpixels,
+)
 
 WEST, NORTH = 574680, 5622480
 
@@ -61,7 +69,7 @@ def test_parcels_by_hand(tmp_path):
     assert regions.frame["source_id"].tolist() == [9, 9, 9]
     assert regions.frame.geometry.iloc[2].equals(parcels[2])
     assert describe_dropped(regions.dropped) == (
-        "1 outside the cube, 1 without a pixel centre of their own, 1 with fewer than 2 pixels"
+        "1 outside the cube, 1 without a pixel of their own, 1 with fewer than 2 pixels"
     )
 
 
@@ -144,7 +152,7 @@ BOW_TIE = shapely.Polygon(
     [
         (BOW_TIE, "feature 0 is not valid.*Self-intersection.*repair"),
         (shapely.Polygon(), "feature 0 has an empty geometry"),
-        (shapely.Point(WEST, NORTH), "regions are polygons, this has Point; buffer"),
+        (shapely.Point(WEST, NORTH), "the file has Point; give points --around 7"),
         (_box(90, 90, 2, 2), r"none of the 1 parcels .* \(1 outside the cube\); the cube covers"),
     ],
 )
@@ -171,3 +179,105 @@ def test_parcels_without_a_file(tmp_path):
 def test_chips_that_cannot_be(size, min_pixels, block_m, message):
     with pytest.raises(InvalidRequest, match=message):
         chips(_grid(4, 5), size, min_pixels=min_pixels, block_m=block_m)
+
+
+def test_parcels_lose_a_strip_but_keep_their_outline(tmp_path):
+    path = _write(tmp_path, [_box(1, 1, 5, 6), _box(8, 1, 2, 2)])
+    regions = read_parcels(path, _grid(12, 12), shrink_m=10)
+    assert _pixels(regions) == [[[y, x] for y in (2, 3, 4) for x in (2, 3, 4, 5)]]
+    assert regions.frame.geometry.iloc[0].equals(_box(1, 1, 5, 6))
+    assert regions.dropped == {"without a pixel of their own": (1,)}
+
+
+def test_parcels_take_what_they_touch_when_asked(tmp_path):
+    thin = shapely.box(WEST + 12, NORTH - 58, WEST + 13, NORTH - 21)
+    path = _write(tmp_path, [thin, _box(8, 8, 1, 1)])
+    assert read_parcels(path, _grid(12, 12)).frame["id"].tolist() == [1]
+    touched = read_parcels(path, _grid(12, 12), all_touched=True)
+    assert _pixels(touched)[0] == [[2, 1], [3, 1], [4, 1], [5, 1]]
+
+
+@given(
+    shape=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    size=st.integers(2, 12),
+    stride=st.integers(1, 12),
+)
+def test_chips_overlap_by_size_less_stride(shape, size, stride):
+    stride = min(stride, size)
+    regions = chips(_grid(*shape), size, stride_px=stride)
+    assert set(map(tuple, regions.yx.tolist())) == set(np.ndindex(shape))
+    corners = np.array([pixels[0] for pixels in _pixels(regions)])
+    assert (corners % stride == 0).all()
+    for pixels in _pixels(regions):
+        (top, left), (bottom, right) = pixels[0], pixels[-1]
+        assert pixels == [[y, x] for y in range(top, bottom + 1) for x in range(left, right + 1)]
+        assert max(bottom - top, right - left) < size
+    np.testing.assert_allclose(regions.frame.area, regions.frame["pixels"] * 100)
+    # No chip lies wholly inside another one.
+    ends = np.array([pixels[-1] for pixels in _pixels(regions)])
+    inside = (corners[:, None] >= corners).all(2) & (ends[:, None] <= ends).all(2)
+    assert inside.sum() == len(regions.frame)
+
+
+def test_points_have_squares_around_them_that_may_overlap(tmp_path):
+    places = [(2.5, 3.5), (2.5, 4.5), (0.5, 0.5), (40, 40)]
+    points = [shapely.Point(WEST + 10 * x, NORTH - 10 * y) for y, x in places]
+    path = _write(tmp_path, points, crop=list("abcd"))
+    regions = around_points(path, _grid(6, 8), 3, min_pixels=4)
+    assert _pixels(regions) == [
+        [[y, x] for y in (1, 2, 3) for x in (2, 3, 4)],
+        [[y, x] for y in (1, 2, 3) for x in (3, 4, 5)],
+        [[0, 0], [0, 1], [1, 0], [1, 1]],
+    ]
+    assert regions.frame["crop"].tolist() == ["a", "b", "c"]
+    assert regions.dropped == {"outside the cube": (3,)}
+    assert set(regions.frame.geom_type) == {"Point"}
+
+
+def test_points_that_cannot_be_regions(tmp_path):
+    path = _write(tmp_path, [shapely.Point(0, 0)])
+    with pytest.raises(InvalidAOI, match="none of the 1 points of .* is kept .1 outside the cube"):
+        around_points(path, _grid(4, 5), 3)
+    with pytest.raises(InvalidRequest, match="must be odd, got 4; use 5"):
+        around_points(path, _grid(4, 5), 4)
+    with pytest.raises(InvalidAOI, match="the file has Polygon; take polygons without --around"):
+        around_points(_write(tmp_path, [_box(0, 0, 1, 1)], "b.gpkg"), _grid(4, 5), 3)
+
+
+def _halves(y, x, shape, edge):
+    """A part of the grid that is bright from column `edge` on."""
+    bright = (np.arange(shape[1]) >= edge)[None, :, None] * np.ones((*shape, 2))
+    noise = np.random.default_rng(0).normal(0, 0.01, (*shape, 2))
+    return Composite(y, x, (bright + noise).astype(np.float32), np.ones(shape, bool))
+
+
+def test_superpixels_follow_edges_and_stay_in_their_part():
+    parts = [_halves(0, 0, (20, 20), 7), _halves(0, 20, (20, 10), 4)]
+    parts[1].known[:5] = False
+    regions = superpixels(_grid(20, 30), parts, 40)
+    owner = np.full((20, 30), -1)
+    for number, pixels in enumerate(_pixels(regions)):
+        owner[tuple(np.array(pixels).T)] = number
+    assert (owner[:5, 20:] == -1).all()
+    assert (np.delete(owner, range(20, 30), axis=1) >= 0).all()
+    assert (owner[5:] >= 0).all()
+    for left, right in [(7, 20), (20, 24)]:
+        assert not set(owner[5:, :left].ravel()) & set(owner[5:, left:right].ravel())
+    sizes = regions.frame["pixels"]
+    assert 20 <= sizes.median() <= 60
+    np.testing.assert_allclose(regions.frame.area, sizes * 100)
+    again = superpixels(_grid(20, 30), parts, 40)
+    assert _pixels(again) == _pixels(regions)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"size_px": 1}, "pixels of a superpixel must be at least 2, got 1"),
+        ({"size_px": 9, "compactness": 0}, "compactness must be above 0, got 0"),
+        ({"size_px": 9, "min_pixels": 900}, "no superpixel has 900 pixels"),
+    ],
+)
+def test_superpixels_that_cannot_be(settings, message):
+    with pytest.raises(InvalidRequest, match=message):
+        superpixels(_grid(6, 6), [_halves(0, 0, (6, 6), 3)], **settings)

@@ -30,7 +30,15 @@ from sits_data.errors import (
     OutputExists,
     OutputNotWritable,
 )
-from sits_data.manifest import Chips, ColumnLabels, Parcels, RasterLabels, Recipe
+from sits_data.manifest import (
+    Chips,
+    ColumnLabels,
+    Parcels,
+    Points,
+    RasterLabels,
+    Recipe,
+    Superpixels,
+)
 from sits_data.planar import gather
 from sits_data.store import open_store, planarize, verify_store
 from sits_data.store.shards import Shards
@@ -451,14 +459,42 @@ def test_command_line_writes_a_store_and_prints_a_summary(site, tmp_path, monkey
 
 
 @pytest.mark.parametrize(
+    "regions",
+    [Chips(size_px=64, stride_px=40), Superpixels(size_px=90), "points"],
+    ids=["overlapping chips", "superpixels", "points"],
+)
+def test_every_kind_of_region_keeps_its_pixels(site, tmp_path, regions):
+    folder, arrays = site
+    if regions == "points":
+        places = [shapely.Point(WEST + 10 * x, NORTH - 10 * y) for x, y in [(9, 8), (11, 8), (515, 514)]]
+        gpd.GeoDataFrame({"crop": [1, 2, 1]}, geometry=places, crs="EPSG:32631").to_file(
+            tmp_path / "points.gpkg"
+        )
+        regions = Points(path=str(tmp_path / "points.gpkg"), size_px=7)
+    planarize(folder / "field.zarr", tmp_path / "s.planar", recipe=Recipe(regions=regions))
+    store = open_store(tmp_path / "s.planar")
+    verify_store(tmp_path / "s.planar")
+    assert store.manifest.recipe.regions == regions
+    for number in range(0, len(store), max(1, len(store) // 7)):
+        region = store.region(number)
+        y, x = region.yx.T
+        expected = arrays["reflectance"][:, :, y, x].transpose(2, 0, 1)
+        np.testing.assert_array_equal(region.pixels, expected)
+        np.testing.assert_array_equal(region.qa, arrays["qa"][:, y, x].T)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "say what the regions are: either --regions parcels.gpkg or --chips 32"),
-        (["--chips", "8", "--regions", "a"], "not both"),
+        ([], "say what the regions are: --regions parcels.gpkg, --chips 32"),
+        (["--chips", "8", "--regions", "a"], "not several of them"),
         (["--chips", "8", "--label-field", "a"], "--label-field is a column of --regions"),
         (["--regions", "a", "--label-field", "b", "--labels", "c"], "not from both"),
         (["--chips", "8", "--name-field", "b"], "--name-field names the classes of --label-field"),
         (["--chips", "8", "--legend", "b"], "--legend names the classes of --labels"),
+        (["--chips", "8", "--around", "3"], "--around is for points"),
+        (["--regions", "a", "--stride", "3"], "--stride is for chips"),
+        (["--superpixels", "9", "--shrink", "3"], "are for parcels; give --regions"),
         (["--chips", "8", "--orders", "peano"], "unknown peano; use some of raster, snake"),
     ],
 )

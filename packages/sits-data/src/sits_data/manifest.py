@@ -23,10 +23,29 @@ class Parcels(BaseModel, frozen=True):
     Args:
         path: GeoPackage, GeoJSON or GeoParquet of polygons.
         min_pixels: parcels with fewer pixels are dropped, counted and reported.
+        shrink_m: metres taken off along the outline, against pixels mixed with what is beside it.
+        all_touched: pixels that the outline touches belong to the parcel too.
     """
 
     kind: Literal["parcels"] = "parcels"
     path: str
+    min_pixels: int = 1
+    shrink_m: float = 0
+    all_touched: bool = False
+
+
+class Points(BaseModel, frozen=True):
+    """Squares around the points of a vector file: what `--regions` with `--around` asks for.
+
+    Args:
+        path: GeoPackage, GeoJSON or GeoParquet of points.
+        size_px: side in pixels, odd.
+        min_pixels: squares at the edge of the cube with fewer pixels are dropped, counted and reported.
+    """
+
+    kind: Literal["points"] = "points"
+    path: str
+    size_px: int
     min_pixels: int = 1
 
 
@@ -36,10 +55,27 @@ class Chips(BaseModel, frozen=True):
     Args:
         size_px: side in pixels; chips at the right and bottom edge keep what the cube has.
         min_pixels: edge chips with fewer pixels are dropped, counted and reported.
+        stride_px: from one chip to the next; null is `size_px`, less makes them overlap.
     """
 
     kind: Literal["chips"] = "chips"
     size_px: int
+    min_pixels: int = 1
+    stride_px: int | None = None
+
+
+class Superpixels(BaseModel, frozen=True):
+    """Regions of pixels with alike series, found on the cube: what `--superpixels` asks for.
+
+    Args:
+        size_px: pixels of a region, about.
+        compactness: how much shape counts against likeness.
+        min_pixels: regions with fewer pixels are dropped, counted and reported.
+    """
+
+    kind: Literal["superpixels"] = "superpixels"
+    size_px: int
+    compactness: float = 0.1
     min_pixels: int = 1
 
 
@@ -81,7 +117,7 @@ class Recipe(BaseModel, frozen=True):
         shard_mb: size that one file of pixels aims at; a region is never split over two.
     """
 
-    regions: Annotated[Parcels | Chips, Field(discriminator="kind")]
+    regions: Annotated[Parcels | Points | Chips | Superpixels, Field(discriminator="kind")]
     labels: Annotated[ColumnLabels | RasterLabels, Field(discriminator="kind")] | None = None
     orders: tuple[str, ...] = ("hilbert", "snake")
     mask: str = "standard"

@@ -6,7 +6,15 @@ from typing import get_args
 import click
 
 from sits_data.cli.options import OutPath, json_option, print_summary
-from sits_data.manifest import Chips, ColumnLabels, Parcels, RasterLabels, Recipe
+from sits_data.manifest import (
+    Chips,
+    ColumnLabels,
+    Parcels,
+    Points,
+    RasterLabels,
+    Recipe,
+    Superpixels,
+)
 from sits_data.mask import MaskPreset
 from sits_data.orders import ORDERS
 from sits_data.store.write import planarize as write_store
@@ -25,12 +33,19 @@ def _parse_orders(_context: click.Context, _option: click.Parameter, text: str) 
 @click.command()
 @click.argument("cube", type=OutPath)
 @click.option("--regions", metavar="FILE", help="Parcels: GeoPackage, GeoJSON or GeoParquet.")
+@click.option("--shrink", "shrink_m", type=float, metavar="M", help="Take M metres off along parcels.")
+@click.option("--all-touched", is_flag=True, help="Parcels have the pixels that they touch, too.")
+@click.option("--around", type=int, metavar="N", help="--regions are points: N x N pixels around each.")
 @click.option(
     "--chips",
     type=click.IntRange(max=100_000),
     metavar="N",
     help="Instead of parcels, windows of N x N pixels.",
 )
+@click.option(
+    "--stride", type=int, metavar="N", help="From one chip to the next.  [default: their size]"
+)
+@click.option("--superpixels", type=int, metavar="N", help="Instead, alike pixels, about N together.")
 @click.option(
     "--min-pixels", type=int, default=1, show_default=True, help="Leave out regions with fewer."
 )
@@ -72,7 +87,12 @@ def planarize(
     *,
     cube: Path,
     regions: str | None,
+    shrink_m: float | None,
+    all_touched: bool,
+    around: int | None,
     chips: int | None,
+    stride: int | None,
+    superpixels: int | None,
     min_pixels: int,
     label_field: str | None,
     name_field: str | None,
@@ -87,14 +107,23 @@ def planarize(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Write the pixels of a cube's parcels, or of its chips, as a planar store.
+    """Write the pixels of a cube's parcels, or of other regions, as a planar store.
 
     \b
     sits-data planarize field.zarr --regions parcels.gpkg --label-field crop_code
     sits-data planarize field.zarr --chips 32 --labels crops.tif --legend crops.json
     """
     recipe = Recipe(
-        regions=_choose_regions(regions, chips, min_pixels),
+        regions=_choose_regions(
+            regions,
+            shrink_m=shrink_m,
+            all_touched=all_touched,
+            around=around,
+            chips=chips,
+            stride=stride,
+            superpixels=superpixels,
+            min_pixels=min_pixels,
+        ),
         labels=_choose_labels(regions, label_field, name_field, labels, legend),
         orders=orders,
         mask=mask,
@@ -106,16 +135,37 @@ def planarize(
     print_summary(done.shown(as_json=as_json), as_json=as_json)
 
 
-def _choose_regions(regions: str | None, chips: int | None, min_pixels: int) -> Parcels | Chips:
-    if (regions is None) == (chips is None):
+def _choose_regions(
+    regions: str | None,
+    *,
+    shrink_m: float | None,
+    all_touched: bool,
+    around: int | None,
+    chips: int | None,
+    stride: int | None,
+    superpixels: int | None,
+    min_pixels: int,
+) -> Parcels | Points | Chips | Superpixels:
+    given = sum(one is not None for one in (regions, chips, superpixels))
+    if given != 1:
         raise click.UsageError(
-            "say what the regions are: either --regions parcels.gpkg or --chips 32"
-            + (", not both" if regions else "")
+            "say what the regions are: --regions parcels.gpkg, --chips 32 or --superpixels 200"
+            + (", not several of them" if given else "")
         )
-    if chips is None:
-        assert regions is not None
-        return Parcels(path=regions, min_pixels=min_pixels)
-    return Chips(size_px=chips, min_pixels=min_pixels)
+    if around is not None and regions is None:
+        raise click.UsageError("--around is for points; name their file with --regions")
+    if stride is not None and chips is None:
+        raise click.UsageError("--stride is for chips; give --chips too")
+    if (shrink_m is not None or all_touched) and (regions is None or around is not None):
+        raise click.UsageError("--shrink and --all-touched are for parcels; give --regions")
+    if chips is not None:
+        return Chips(size_px=chips, stride_px=stride, min_pixels=min_pixels)
+    if superpixels is not None:
+        return Superpixels(size_px=superpixels, min_pixels=min_pixels)
+    assert regions is not None
+    if around is not None:
+        return Points(path=regions, size_px=around, min_pixels=min_pixels)
+    return Parcels(path=regions, min_pixels=min_pixels, shrink_m=shrink_m or 0, all_touched=all_touched)
 
 
 def _choose_labels(

@@ -3,7 +3,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from sits_data.manifest import Chips, ColumnLabels, Manifest, Parcels, RasterLabels, Recipe
+from sits_data.manifest import (
+    Chips,
+    ColumnLabels,
+    Manifest,
+    Parcels,
+    Points,
+    RasterLabels,
+    Recipe,
+    Superpixels,
+)
 from sits_data.store.read import PlanarStore, Region, open_store, verify_store
 
 if TYPE_CHECKING:
@@ -16,10 +25,12 @@ __all__ = [
     "Manifest",
     "Parcels",
     "PlanarStore",
+    "Points",
     "RasterLabels",
     "Recipe",
     "Region",
     "Summary",
+    "Superpixels",
     "open_store",
     "planarize",
     "verify_store",

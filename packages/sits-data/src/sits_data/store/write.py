@@ -14,19 +14,31 @@ from sits_data.cube import RawCube, open_raw
 from sits_data.errors import InvalidRequest
 from sits_data.labels import LabelRaster, column_labels, majority, open_label_raster
 from sits_data.manifest import (
+    Chips,
     ColumnLabels,
     LabelClass,
     LabelColumn,
     Manifest,
     Parcels,
+    Points,
     Recipe,
     StoreGrid,
+    Superpixels,
     shard_file,
 )
 from sits_data.mask import MaskPreset, unclear_bits
 from sits_data.orders import ORDERS, OrderName, order
 from sits_data.output import new_folder
-from sits_data.regions import RESERVED, RegionSet, chips, read_parcels
+from sits_data.regions import (
+    RESERVED,
+    RegionSet,
+    Shared,
+    around_points,
+    chips,
+    read_parcels,
+    superpixels,
+)
+from sits_data.store.composite import composites
 from sits_data.store.pixels import blocks_of, write_pixels
 from sits_data.store.read import DATES, MANIFEST, REGIONS, is_store, sha256_of
 from sits_data.store.shards import Shards, write_npy
@@ -180,7 +192,7 @@ def _check(recipe: Recipe) -> MaskPreset:
         )
     if recipe.shard_mb < 1:
         raise InvalidRequest(f"a shard must have at least 1 MB, got {recipe.shard_mb}")
-    if isinstance(recipe.labels, ColumnLabels) and not isinstance(recipe.regions, Parcels):
+    if isinstance(recipe.labels, ColumnLabels) and not isinstance(recipe.regions, Parcels | Points):
         raise InvalidRequest(
             "labels from a column need regions from a file: give --regions FILE, or --labels RASTER"
         )
@@ -189,12 +201,19 @@ def _check(recipe: Recipe) -> MaskPreset:
 
 def _find_regions(raw: RawCube, recipe: Recipe) -> RegionSet:
     wanted = recipe.regions
-    if isinstance(wanted, Parcels):
-        regions = read_parcels(
-            wanted.path, raw.geobox, min_pixels=wanted.min_pixels, block_m=recipe.block_m
-        )
-    else:
-        regions = chips(raw.geobox, wanted.size_px, min_pixels=wanted.min_pixels, block_m=recipe.block_m)
+    grid, shared = raw.geobox, Shared(min_pixels=wanted.min_pixels, block_m=recipe.block_m)
+    match wanted:
+        case Parcels():
+            regions = read_parcels(
+                wanted.path, grid, shrink_m=wanted.shrink_m, all_touched=wanted.all_touched, **shared
+            )
+        case Points():
+            regions = around_points(wanted.path, grid, wanted.size_px, **shared)
+        case Chips():
+            regions = chips(grid, wanted.size_px, stride_px=wanted.stride_px, **shared)
+        case Superpixels():
+            parts = composites(raw, cast(MaskPreset, recipe.mask))
+            regions = superpixels(grid, parts, wanted.size_px, compactness=wanted.compactness, **shared)
     first = regions.yx[regions.first_row] // raw.chunk_px
     return regions.reordered(np.lexsort((first[:, 1], first[:, 0])))
 

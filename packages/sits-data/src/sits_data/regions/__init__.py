@@ -1,0 +1,19 @@
+"""Regions: sets of pixels that belong together, as lists of rows and columns on the cube's grid."""
+
+from sits_data.regions.base import RESERVED, RegionSet, Shared, block_names, describe_dropped
+from sits_data.regions.squares import chips
+from sits_data.regions.superpixels import Composite, superpixels
+from sits_data.regions.vector import around_points, read_parcels
+
+__all__ = [
+    "RESERVED",
+    "Composite",
+    "RegionSet",
+    "Shared",
+    "around_points",
+    "block_names",
+    "chips",
+    "describe_dropped",
+    "read_parcels",
+    "superpixels",
+]
