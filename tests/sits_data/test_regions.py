@@ -236,7 +236,7 @@ def test_points_have_squares_around_them_that_may_overlap(tmp_path):
 
 def test_points_that_cannot_be_regions(tmp_path):
     path = _write(tmp_path, [shapely.Point(0, 0)])
-    with pytest.raises(InvalidAOI, match="none of the 1 points of .* is kept .1 outside the cube"):
+    with pytest.raises(InvalidAOI, match=r"none of the 1 points of .* is kept .1 outside the cube"):
         around_points(path, _grid(4, 5), 3)
     with pytest.raises(InvalidRequest, match="must be odd, got 4; use 5"):
         around_points(path, _grid(4, 5), 4)
