@@ -231,7 +231,8 @@ def test_points_have_squares_around_them_that_may_overlap(tmp_path):
     ]
     assert regions.frame["crop"].tolist() == ["a", "b", "c"]
     assert regions.dropped == {"outside the cube": (3,)}
-    assert set(regions.frame.geom_type) == {"Point"}
+    assert regions.frame.geometry.iloc[0].equals(_box(1, 2, 3, 3))
+    assert regions.frame.geometry.iloc[2].equals(_box(0, 0, 2, 2))
 
 
 def test_points_that_cannot_be_regions(tmp_path):

@@ -53,19 +53,25 @@ def chips(
     y, x = np.divmod(np.arange(down * across), across)
     corners = np.stack([y * stride, x * stride, y * stride + size_px, x * stride + size_px], axis=1)
     corners = np.minimum(corners, [height, width, height, width])
-    step_x, _, west, _, step_y, north = geobox.transform[:6]
-    top, left, bottom, right = corners.T
-    boxes = shapely.box(
-        west + step_x * left, north + step_y * bottom, west + step_x * right, north + step_y * top
-    )
     yx, pixels = pixels_of_boxes(corners, (height, width))
-    frame = gpd.GeoDataFrame(geometry=boxes, crs=geobox.crs)
+    frame = gpd.GeoDataFrame(geometry=outlines_of_boxes(corners, geobox), crs=geobox.crs)
     regions = of_pixels(frame, yx, pixels, min_pixels=min_pixels, block_m=block_m)
     if regions.frame.empty:
         raise InvalidRequest(
             f"no chip of {size_px} x {size_px} pixels has {min_pixels}; use a smaller --min-pixels"
         )
     return regions
+
+
+def outlines_of_boxes(corners: Numbers, geobox: GeoBox) -> NDArray[np.object_]:
+    """The outlines of rectangles of pixels, in the grid's CRS; `corners` as for `pixels_of_boxes`."""
+    step_x, _, west, _, step_y, north = geobox.transform[:6]
+    top, left, bottom, right = corners.T
+    return np.asarray(
+        shapely.box(
+            west + step_x * left, north + step_y * bottom, west + step_x * right, north + step_y * top
+        )
+    )
 
 
 def pixels_of_boxes(corners: Numbers, shape: tuple[int, int]) -> tuple[NDArray[np.int32], Numbers]:

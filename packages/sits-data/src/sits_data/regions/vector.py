@@ -18,7 +18,7 @@ from sits_data.regions.base import (
     of_pixels,
     of_raster,
 )
-from sits_data.regions.squares import pixels_of_boxes
+from sits_data.regions.squares import outlines_of_boxes, pixels_of_boxes
 
 
 def read_parcels(
@@ -86,8 +86,7 @@ def around_points(
         block_m: side in metres of the blocks for spatial splits, see `block_names`.
 
     Returns:
-        Squares whose `id` is the point's position in the file and whose geometry is the point. They may
-        overlap.
+        Squares whose `id` is the point's position in the file. They may overlap.
 
     Raises:
         InvalidAOI: the file cannot be used, or no point lies on the grid.
@@ -105,8 +104,10 @@ def around_points(
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     half = size_px // 2
     corners = np.stack([row - half, column - half, row + half + 1, column + half + 1], axis=1)
-    corners[~inside] = 0
+    corners = np.where(inside[:, None], np.clip(corners, 0, [height, width, height, width]), 0)
     yx, pixels = pixels_of_boxes(corners, (height, width))
+    # Splits measure how far regions are apart: the square counts, not the point.
+    frame = frame.set_geometry(outlines_of_boxes(corners, geobox), crs=geobox.crs)
     regions = of_pixels(frame, yx, pixels, min_pixels=min_pixels, block_m=block_m, inside=inside)
     return _some(regions, path, geobox, "points")
 

@@ -69,8 +69,9 @@ class TaskViews:
         if batch.rows is not None:
             return batch.rows[:, None]
         if self.order == "walk":
-            keys = {"run": batch.run, "epoch": batch.epoch, "view": _PLACE}
-            return random_walks(table, regions, length=self.length, **keys)[:, 0]
+            return random_walks(
+                table, regions, length=self.length, run=batch.run, epoch=batch.epoch, view=_PLACE
+            )[:, 0]
         curves, spare = self._curves(table), (table.size[regions] - self.length).clamp(min=0)
         if batch.epoch < 0:
             return self._along(table, regions, curves[0], spare // 2)
