@@ -47,7 +47,7 @@ def test_other_regions_and_chunks_do_not_matter(chips: Path, monkeypatch: pytest
     some, all_of_them = np.array([3, 8, 20]), np.arange(len(store))
     one = fit_normalisation([store], [some])
     assert fit_normalisation([store], [all_of_them]) != one
-    monkeypatch.setattr("sits_models.data.normalisation._CHUNK_VALUES", 1)
+    monkeypatch.setattr("sits_data.store.statistics._CHUNK_VALUES", 1)
     assert fit_normalisation([store], [some]) == one
 
 
@@ -66,7 +66,7 @@ def test_constant_band_keeps_its_noise_small(monkeypatch: pytest.MonkeyPatch) ->
     )
     counts = np.zeros((1, 65536), np.int64)
     counts[0, 3000] = 10
-    monkeypatch.setattr("sits_models.data.normalisation._count", lambda *_: counts)
+    monkeypatch.setattr("sits_models.data.normalisation.count_values", lambda *_: counts)
     fitted = fit_normalisation([store], [np.array([0])])
     np.testing.assert_allclose([*fitted.low, *fitted.high], [0.195, 0.205])
 

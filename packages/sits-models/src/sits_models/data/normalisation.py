@@ -4,7 +4,7 @@ Percentiles instead of mean and deviation: a few bright roofs or missed clouds m
 Needs NumPy and pydantic, no torch, so that a model card is read quickly.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -13,12 +13,11 @@ from pydantic import BaseModel, model_validator
 
 from sits_data.errors import InvalidRequest
 from sits_data.store import PlanarStore
+from sits_data.store.statistics import DN_VALUES, count_values
 
 Positions = NDArray[np.int64]
 
-_DN = 1 << 16
 _MIN_SPREAD = 0.01
-_CHUNK_VALUES = 4_000_000
 
 
 class Normalisation(BaseModel, frozen=True):
@@ -96,7 +95,9 @@ def fit_normalisation(
                 f"stores must share their bands, {store.path} has {', '.join(store.manifest.bands)} "
                 f"and {stores[0].path} {', '.join(bands)}; planarize them from cubes of the same bands"
             )
-    counts = np.stack([_count(store, chosen) for store, chosen in zip(stores, regions, strict=True)])
+    counts = np.stack(
+        [count_values(store, chosen) for store, chosen in zip(stores, regions, strict=True)]
+    )
     if not counts.any():
         raise InvalidRequest(
             f"no clear observation in {sum(map(len, regions))} training regions of "
@@ -105,7 +106,7 @@ def fit_normalisation(
         )
     scales = np.array([store.manifest.scale for store in stores])[:, None]
     offsets = np.array([store.manifest.offset for store in stores])[:, None]
-    values = (np.arange(_DN) * scales + offsets).ravel()
+    values = (np.arange(DN_VALUES) * scales + offsets).ravel()
     ascending = np.argsort(values, kind="stable")
     values = values[ascending]
     low, high = [], []
@@ -117,32 +118,3 @@ def fit_normalisation(
         low.append(round(float(middle - half), 6))
         high.append(round(float(middle + half), 6))
     return Normalisation(bands=bands, low=tuple(low), high=tuple(high), percentiles=percentiles)
-
-
-def _count(store: PlanarStore, regions: Positions) -> NDArray[np.int64]:
-    """How often each digital number occurs: (C, 65536)."""
-    bands = len(store.manifest.bands)
-    counts = np.zeros(bands * _DN, np.int64)
-    first_of_band = np.arange(bands) * _DN
-    for pixels, qa in _pixel_chunks(store, regions):
-        kept = ((qa & store.manifest.unclear_bits) == 0) & (pixels != 0).all(-1)
-        counts += np.bincount((pixels[kept] + first_of_band).ravel(), minlength=len(counts))
-    return counts.reshape(bands, _DN)
-
-
-def _pixel_chunks(
-    store: PlanarStore, regions: Positions
-) -> Iterator[tuple[NDArray[np.uint16], NDArray[np.uint8]]]:
-    """The pixels (rows, T, C) and qa (rows, T) of some regions, a few million values at a time."""
-    manifest = store.manifest
-    places = {name: store.regions[name].to_numpy()[regions] for name in ("shard", "first_row", "pixels")}
-    step = max(1, _CHUNK_VALUES // (manifest.dates * len(manifest.bands)))
-    for shard in np.unique(places["shard"]):
-        here = places["shard"] == shard
-        first, size = places["first_row"][here].astype(np.int64), places["pixels"][here].astype(np.int64)
-        starts = np.cumsum(size) - size
-        rows = np.repeat(first - starts, size) + np.arange(size.sum())
-        pixels, qa = store.shard("pixels", int(shard)), store.shard("qa", int(shard))
-        for start in range(0, len(rows), step):
-            chunk = rows[start : start + step]
-            yield pixels[chunk], qa[chunk]

@@ -3,7 +3,7 @@
 Nothing here is done unasked: views show the dates that were acquired. Some networks and all tables need
 the same columns in every row.
 
-Source: Chelali et al., VISAPP 2020, section 4.2.1, and ../reference/deepstar.md, section 7.1 (11).
+The twin of `sits_data.series`.
 """
 
 from typing import NamedTuple
