@@ -61,9 +61,7 @@ def test_scatter_has_gradients_and_compiles(reduce: Any) -> None:
     padding=st.integers(0, 3),
     share=st.sampled_from([0.0, 0.3, 0.8, 1.0]),
 )
-def test_resample_equals_the_definition(
-    seed: int, dates: int, padding: int, share: float
-) -> None:
+def test_resample_equals_the_definition(seed: int, dates: int, padding: int, share: float) -> None:
     draws = np.random.default_rng(seed)
     days = np.sort(draws.choice(60, dates, replace=False)) + 18_000
     image = draws.normal(size=(1, 2, dates + padding, 4))
