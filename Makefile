@@ -19,10 +19,10 @@ demo: $(STAMP) ## simulate a catalogue and carry it to a map and a report, in de
 	@PATH="$(CURDIR)/$(BIN):$$PATH" ./examples/demo.sh
 
 test: $(STAMP) ## run the tests
-	@$(BIN)/python -m pytest -n 2 -m "not slow"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-all: $(STAMP) ## run all tests, the long ones too
-	@$(BIN)/python -m pytest -n 2
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: $(STAMP) ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
