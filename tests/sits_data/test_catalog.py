@@ -1,9 +1,11 @@
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import pystac
 import pytest
 import shapely
 from stac_server import StacServer
@@ -108,3 +110,16 @@ def test_other_json_is_not_stac(
     for source in (tmp_path / "catalog.json", website({"/c.json": text.encode()}) + "/c.json"):
         with pytest.raises(CatalogError, match="not a STAC catalogue"):
             open_catalog(source)
+
+
+def test_items_are_made_in_one_thread(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pystac imports its extensions when it meets the first item; two threads at once break that."""
+    made, real = set(), pystac.Item.from_dict
+
+    def from_dict(*arguments: object, **settings: object) -> pystac.Item:
+        made.add(threading.current_thread())
+        return real(*arguments, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pystac.Item, "from_dict", from_dict)
+    open_catalog(str(tiny / "catalog.json"))
+    assert made == {threading.current_thread()}

@@ -67,9 +67,11 @@ class _Reader:
             return [_item(feature, address) for feature in root["features"]]
         if root.get("type") not in {"Catalog", "Collection"}:
             raise ValueError(f"its type is {root.get('type')!r}")
+        hrefs = self.item_hrefs(root, address)
         with ThreadPoolExecutor(THREADS) as pool:
-            hrefs = self.item_hrefs(root, address)
-            return list(pool.map(lambda href: _item(self.json(href), href), hrefs))
+            contents = pool.map(self.json, hrefs)
+            # pystac imports its extensions at the first item, which two threads may not do at once.
+            return [_item(content, href) for content, href in zip(contents, hrefs, strict=True)]
 
     def item_hrefs(self, root: dict[str, Any], address: str) -> list[str]:
         """Addresses of the items of a catalogue and of all its children, each child asked once."""
