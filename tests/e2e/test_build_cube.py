@@ -18,6 +18,7 @@ from stac_server import StacServer
 from tiny_catalogue import GRID, daily, request, shifted, write_aoi, write_catalogue
 
 from sits_data import open_cube
+from sits_data.aoi import features_of, read_aoi
 from sits_data.build import build_cube
 from sits_data.cube import open_raw
 from sits_data.grid import Grid
@@ -166,7 +167,9 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("big")
     write_catalogue(folder, daily(12, grid=BIG))
     write_aoi(folder / "aoi.geojson", BIG)
-    build_cube(request(folder / "catalog.json", BIG), folder / "whole.zarr")
+    features = features_of(read_aoi(folder / "aoi.geojson"))
+    asked = request(folder / "catalog.json", BIG).model_copy(update={"features": features})
+    build_cube(asked, folder / "whole.zarr")
     return folder
 
 

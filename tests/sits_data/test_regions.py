@@ -13,11 +13,14 @@ from rasterio.features import rasterize
 from sits_data.errors import InvalidAOI, InvalidRequest
 from sits_data.regions import (
     Composite,
-    around_points,
     block_names,
     chips,
     describe_dropped,
-    read_parcels,
+    neighbourhoods,
+    owners,
+    parcels,
+    read_points,
+    read_polygons,
     superpixels,
 )
 
@@ -41,13 +44,21 @@ def _box(row, column, height, width):
     return shapely.box(left, top - 10 * height, left + 10 * width, top)
 
 
+def _parcels(path, geobox, **settings):
+    return parcels(read_polygons(path), geobox, source=str(path), **settings)
+
+
+def _around(path, geobox, size_px, **settings):
+    return neighbourhoods(read_points(path), geobox, size_px, source=str(path), **settings)
+
+
 def _pixels(regions):
     first = [*regions.first_row, len(regions.yx)]
     return [regions.yx[a:b].tolist() for a, b in pairwise(first)]
 
 
 def test_parcels_by_hand(tmp_path):
-    parcels = [
+    outlines = [
         _box(0, 0, 2, 3),
         _box(1, 2, 2, 2),  # overlaps the first: the later one wins
         _box(3, 3, 4, 4),  # sticks out
@@ -55,8 +66,8 @@ def test_parcels_by_hand(tmp_path):
         shapely.Point(WEST + 1, NORTH - 31).buffer(2),  # misses every centre
         _box(3, 0, 1, 1),  # too small
     ]
-    path = _write(tmp_path, parcels, crop=list("abcdef"), id=[9] * 6)
-    regions = read_parcels(path, _grid(4, 5), min_pixels=2)
+    path = _write(tmp_path, outlines, crop=list("abcdef"), id=[9] * 6)
+    regions = _parcels(path, _grid(4, 5), min_pixels=2)
     assert _pixels(regions) == [
         [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1]],
         [[1, 2], [1, 3], [2, 2], [2, 3]],
@@ -67,7 +78,7 @@ def test_parcels_by_hand(tmp_path):
     assert regions.frame["pixels"].tolist() == [5, 4, 2]
     assert regions.frame["crop"].tolist() == ["a", "b", "c"]
     assert regions.frame["source_id"].tolist() == [9, 9, 9]
-    assert regions.frame.geometry.iloc[2].equals(parcels[2])
+    assert regions.frame.geometry.iloc[2].equals(outlines[2])
     assert describe_dropped(regions.dropped) == (
         "1 outside the cube, 1 without a pixel of their own, 1 with fewer than 2 pixels"
     )
@@ -85,7 +96,7 @@ def test_parcels_hold_the_pixels_that_rasterize_gives(tmp_path_factory, seed, sh
         out_shape=grid.shape,
         transform=grid.transform,
     )
-    regions = read_parcels(path, grid)
+    regions = _parcels(path, grid)
     found = np.zeros(grid.shape, int)
     numbers = np.repeat(regions.frame["id"] + 1, regions.frame["pixels"])
     found[tuple(regions.yx.T)] = numbers
@@ -100,7 +111,7 @@ def test_parcels_hold_the_pixels_that_rasterize_gives(tmp_path_factory, seed, sh
 def test_parcels_in_degrees_are_reprojected(tmp_path, name):
     degrees = gpd.GeoSeries([_box(1, 1, 2, 2)], crs="EPSG:32631").to_crs("EPSG:4326")
     path = _write(tmp_path, degrees.to_list(), name, "EPSG:4326")
-    regions = read_parcels(path, _grid(4, 5))
+    regions = _parcels(path, _grid(4, 5))
     assert _pixels(regions) == [[[1, 1], [1, 2], [2, 1], [2, 2]]]
     assert regions.frame.crs.to_epsg() == 32631
 
@@ -159,12 +170,12 @@ BOW_TIE = shapely.Polygon(
 def test_parcels_that_cannot_be_regions(tmp_path, geometry, message):
     path = _write(tmp_path, [geometry], name="p.parquet")
     with pytest.raises(InvalidAOI, match=message):
-        read_parcels(path, _grid(4, 5))
+        _parcels(path, _grid(4, 5))
 
 
 def test_parcels_without_a_file(tmp_path):
     with pytest.raises(InvalidAOI, match="does not exist; give a GeoJSON, GeoPackage"):
-        read_parcels(tmp_path / "none.gpkg", _grid(4, 5))
+        _parcels(tmp_path / "none.gpkg", _grid(4, 5))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +194,7 @@ def test_chips_that_cannot_be(size, min_pixels, block_m, message):
 
 def test_parcels_lose_a_strip_but_keep_their_outline(tmp_path):
     path = _write(tmp_path, [_box(1, 1, 5, 6), _box(8, 1, 2, 2)])
-    regions = read_parcels(path, _grid(12, 12), shrink_m=10)
+    regions = _parcels(path, _grid(12, 12), shrink_m=10)
     assert _pixels(regions) == [[[y, x] for y in (2, 3, 4) for x in (2, 3, 4, 5)]]
     assert regions.frame.geometry.iloc[0].equals(_box(1, 1, 5, 6))
     assert regions.dropped == {"without a pixel of their own": (1,)}
@@ -192,8 +203,8 @@ def test_parcels_lose_a_strip_but_keep_their_outline(tmp_path):
 def test_parcels_take_what_they_touch_when_asked(tmp_path):
     thin = shapely.box(WEST + 12, NORTH - 58, WEST + 13, NORTH - 21)
     path = _write(tmp_path, [thin, _box(8, 8, 1, 1)])
-    assert read_parcels(path, _grid(12, 12)).frame["id"].tolist() == [1]
-    touched = read_parcels(path, _grid(12, 12), all_touched=True)
+    assert _parcels(path, _grid(12, 12)).frame["id"].tolist() == [1]
+    touched = _parcels(path, _grid(12, 12), all_touched=True)
     assert _pixels(touched)[0] == [[2, 1], [3, 1], [4, 1], [5, 1]]
 
 
@@ -223,7 +234,7 @@ def test_points_have_squares_around_them_that_may_overlap(tmp_path):
     places = [(2.5, 3.5), (2.5, 4.5), (0.5, 0.5), (40, 40)]
     points = [shapely.Point(WEST + 10 * x, NORTH - 10 * y) for y, x in places]
     path = _write(tmp_path, points, crop=list("abcd"))
-    regions = around_points(path, _grid(6, 8), 3, min_pixels=4)
+    regions = _around(path, _grid(6, 8), 3, min_pixels=4)
     assert _pixels(regions) == [
         [[y, x] for y in (1, 2, 3) for x in (2, 3, 4)],
         [[y, x] for y in (1, 2, 3) for x in (3, 4, 5)],
@@ -238,11 +249,11 @@ def test_points_have_squares_around_them_that_may_overlap(tmp_path):
 def test_points_that_cannot_be_regions(tmp_path):
     path = _write(tmp_path, [shapely.Point(0, 0)])
     with pytest.raises(InvalidAOI, match=r"none of the 1 points of .* is kept .1 outside the cube"):
-        around_points(path, _grid(4, 5), 3)
+        _around(path, _grid(4, 5), 3)
     with pytest.raises(InvalidRequest, match="must be odd, got 4; use 5"):
-        around_points(path, _grid(4, 5), 4)
+        _around(path, _grid(4, 5), 4)
     with pytest.raises(InvalidAOI, match="the file has Polygon; take polygons without --around"):
-        around_points(_write(tmp_path, [_box(0, 0, 1, 1)], "b.gpkg"), _grid(4, 5), 3)
+        _around(_write(tmp_path, [_box(0, 0, 1, 1)], "b.gpkg"), _grid(4, 5), 3)
 
 
 def _halves(y, x, shape, edge):
@@ -282,3 +293,17 @@ def test_superpixels_follow_edges_and_stay_in_their_part():
 def test_superpixels_that_cannot_be(settings, message):
     with pytest.raises(InvalidRequest, match=message):
         superpixels(_grid(6, 6), [_halves(0, 0, (6, 6), 3)], **settings)
+
+
+def test_a_region_belongs_to_the_grid_that_has_most_of_it():
+    left, right = _grid(10, 10), GeoBox((10, 10), Affine(10, 0, WEST + 60, 0, -10, NORTH), "EPSG:32631")
+    shapes = [
+        _box(0, 0, 2, 3),  # left only
+        _box(0, 7, 2, 2),  # wholly in both
+        _box(4, 5, 2, 8),  # five columns in the left one, seven in the right one
+        _box(50, 50, 1, 1),  # in none
+        shapely.Point(WEST + 155, NORTH - 5),  # a point of the right one
+    ]
+    frame = gpd.GeoDataFrame(geometry=shapes, crs="EPSG:32631")
+    assert owners(frame, [left, right]).tolist() == [0, 0, 1, -1, 1]
+    assert owners(frame.to_crs(4326), [right, left]).tolist() == [1, 0, 0, -1, 0]

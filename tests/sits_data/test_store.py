@@ -15,6 +15,7 @@ from affine import Affine
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from installed import COMMAND
 from made_up_cube import BANDS, DATES, NORTH, SHAPE, WEST, write_cube
 
 import sits_data.store.write as write_module
@@ -32,6 +33,7 @@ from sits_data.errors import (
 from sits_data.manifest import (
     Chips,
     ColumnLabels,
+    Features,
     Parcels,
     Points,
     RasterLabels,
@@ -40,6 +42,7 @@ from sits_data.manifest import (
 )
 from sits_data.planar import gather
 from sits_data.store import open_store, planarize, verify_store
+from sits_data.store.resume import drafting
 from sits_data.store.shards import Shards
 from sits_data.store.transpose import copy_columns
 
@@ -221,16 +224,92 @@ def test_copy_columns_is_a_transposed_gather(images, pixels, first):
     assert rows[:, :first].sum() + rows[:, first + images :].sum() == 0
 
 
-def test_a_failure_midway_leaves_nothing(site, tmp_path, monkeypatch):
+def test_an_interruption_midway_leaves_a_draft_that_only_the_same_work_continues(
+    site, tmp_path, monkeypatch
+):
     folder, _ = site
+    recipe = _recipe(folder)
+    planarize(folder / "field.zarr", tmp_path / "whole", recipe=recipe)
 
     def fail(*_args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(write_module, "_write_tables", fail)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
+        patch.setattr(write_module, "_write_tables", fail)
+        with pytest.raises(KeyboardInterrupt):
+            planarize(folder / "field.zarr", tmp_path / "s", recipe=recipe)
+    draft = tmp_path / ".s.partial"
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".s.partial", "whole"]
+    blocks = draft.joinpath("log").read_text().splitlines()[1:]
+    assert blocks == ["block 0 0", "block 0 512", "block 512 0", "block 512 512"]
+    # One block is forgotten, its pixels spoilt: it is written again, the others are not.
+    work = draft.joinpath("log").read_text().splitlines()[0]
+    draft.joinpath("log").write_text("\n".join([work, *blocks[:3], "block 512 5"]))
+    read = []
+    spied = write_module.RawCube.read_chunk
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            write_module.RawCube,
+            "read_chunk",
+            lambda cube, name, index, out: read.append(index[-2:]) or spied(cube, name, index, out),
+        )
+        planarize(folder / "field.zarr", tmp_path / "s", recipe=recipe)
+    assert set(read) == {(1, 1)}
+    assert _files(tmp_path / "s") == _files(tmp_path / "whole")
+    assert not draft.exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(write_module, "_write_tables", fail)
+        with pytest.raises(KeyboardInterrupt):
+            planarize(folder / "field.zarr", tmp_path / "other", recipe=recipe)
+    other = recipe.model_copy(update={"mask": "strict"})
+    planarize(folder / "field.zarr", tmp_path / "other", recipe=other)
+    assert open_store(tmp_path / "other").manifest.mask == "strict"
+    assert verify_store(tmp_path / "other")
+
+
+def _files(folder):
+    return {
+        str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()
+    }
+
+
+def test_killed_at_any_moment_the_same_command_finishes(site, tmp_path):
+    folder, _ = site
+    out = tmp_path / "s.planar"
+    command = [str(COMMAND), "planarize", str(folder / "field.zarr"), "--out"]
+    command += [str(out), "--chips", "8", "--orders", "hilbert"]
+    planarize(
+        folder / "field.zarr",
+        tmp_path / "whole",
+        recipe=Recipe(regions=Chips(size_px=8), orders=("hilbert",)),
+    )
+    log = tmp_path / ".s.planar.partial/log"
+    for blocks in (1, 2):
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None:
+                if log.is_file() and len(log.read_text().splitlines()) > blocks:
+                    process.kill()
+                    break
+        assert not out.exists() or verify_store(out)
+    if not out.exists():
+        subprocess.run(command, check=True, capture_output=True)
+    assert _files(out) == _files(tmp_path / "whole")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["s.planar", "whole"]
+
+
+def test_two_processes_do_not_write_one_store(site, tmp_path):
+    folder, _ = site
+    with (
+        drafting(tmp_path / "s", "other work", overwrite=False),
+        pytest.raises(OutputExists, match=r"another process is writing .*/s; wait for it"),
+    ):
         planarize(folder / "field.zarr", tmp_path / "s", recipe=_recipe(folder))
-    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cube_without_polygons_of_its_own_needs_regions(site, tmp_path):
+    folder, _ = site
+    with pytest.raises(InvalidAOI, match=r"does not name its area's polygons; .*--regions"):
+        planarize(folder / "field.zarr", tmp_path / "s", recipe=Recipe(regions=Features()))
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(site, tmp_path):
@@ -451,7 +530,6 @@ def test_every_kind_of_region_keeps_its_pixels(site, tmp_path, regions):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "say what the regions are: --regions parcels.gpkg, --chips 32"),
         (["--chips", "8", "--regions", "a"], "not several of them"),
         (["--chips", "8", "--label-field", "a"], "--label-field is a column of --regions"),
         (["--regions", "a", "--label-field", "b", "--labels", "c"], "not from both"),
@@ -459,7 +537,7 @@ def test_every_kind_of_region_keeps_its_pixels(site, tmp_path, regions):
         (["--chips", "8", "--legend", "b"], "--legend names the classes of --labels"),
         (["--chips", "8", "--around", "3"], "--around is for points"),
         (["--regions", "a", "--stride", "3"], "--stride is for chips"),
-        (["--superpixels", "9", "--shrink", "3"], "are for parcels; give --regions"),
+        (["--superpixels", "9", "--shrink", "3"], "are for polygons; give --regions"),
         (["--chips", "8", "--orders", "peano"], "unknown peano; use some of raster, snake"),
     ],
 )

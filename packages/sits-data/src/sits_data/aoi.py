@@ -1,14 +1,28 @@
 """The area of interest: a vector file or four degrees, checked before anything is asked of it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import geopandas as gpd
 import pyogrio.errors
 import shapely
+from pydantic import BaseModel
 from shapely.validation import explain_validity
 
 from sits_data.errors import InvalidAOI
+
+
+class Feature(BaseModel, frozen=True):
+    """One polygon of an area of interest.
+
+    Args:
+        id: its position in the source.
+        wkt: its outline in degrees, as well-known text.
+    """
+
+    id: int
+    wkt: str
 
 
 def read_aoi(source: str | Path) -> gpd.GeoDataFrame:
@@ -33,6 +47,19 @@ def read_aoi(source: str | Path) -> gpd.GeoDataFrame:
             " buffer points or lines first"
         )
     return frame
+
+
+def features_of(aoi: gpd.GeoDataFrame) -> tuple[Feature, ...]:
+    """The polygons of an area, as values that a plan can keep; ids are those of the index."""
+    outlines = shapely.to_wkt(aoi.to_crs("EPSG:4326").geometry.to_numpy(), rounding_precision=-1)
+    return tuple(Feature(id=id_, wkt=wkt) for id_, wkt in zip(aoi.index, outlines, strict=True))
+
+
+def features_frame(features: Sequence[Feature]) -> gpd.GeoDataFrame:
+    """The same as a frame in degrees, with the ids as its index."""
+    outlines = shapely.from_wkt([feature.wkt for feature in features])
+    ids = [feature.id for feature in features]
+    return gpd.GeoDataFrame(index=ids, geometry=list(outlines), crs="EPSG:4326")
 
 
 def read_vector(path: Path) -> gpd.GeoDataFrame:

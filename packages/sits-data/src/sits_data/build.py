@@ -8,7 +8,7 @@ bounded by the window, whatever the size of the cube.
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from urllib.parse import urlparse
 
 import numpy as np
 import pystac
+from shapely.geometry.base import BaseGeometry
 from tqdm import tqdm
 
 from sits_data.catalog import open_catalog
@@ -79,8 +80,33 @@ class BuildResult:
     seconds: float
 
 
-def plan_cube(request: Request) -> CubePlan:
+Search = Callable[[Request], Sequence[pystac.Item]]
+
+
+def search_items(request: Request, area: BaseGeometry | None = None) -> list[pystac.Item]:
+    """What the catalogue has for a request.
+
+    Args:
+        request: catalogue, collection and dates; and the place.
+        area: in degrees; None is the grid's footprint.
+
+    Raises:
+        CatalogError: the catalogue does not answer.
+    """
+    return open_catalog(request.catalog).search(
+        request.grid.footprint if area is None else area,
+        collection=request.collection,
+        start=request.start,
+        end=request.end,
+    )
+
+
+def plan_cube(request: Request, search: Search = search_items) -> CubePlan:
     """Ask the catalogue and freeze its answer.
+
+    Args:
+        request: what to build.
+        search: gives the items.
 
     Raises:
         CatalogError: the catalogue does not answer.
@@ -90,10 +116,7 @@ def plan_cube(request: Request) -> CubePlan:
     """
     _check(request)
     footprint = request.grid.footprint
-    items = open_catalog(request.catalog).search(
-        footprint, collection=request.collection, start=request.start, end=request.end
-    )
-    scenes = [_scene(item, request) for item in items]
+    scenes = [_scene(item, request) for item in search(request)]
     kept, dropped = drop_reprocessed(scenes)
     cloudy = [s for s in kept if (s.cloud_pct or 0) > request.max_cloud_pct]
     dropped += [Dropped(s.id, f"cloud cover {s.cloud_pct:.0f} %") for s in cloudy]
@@ -111,6 +134,7 @@ def build_cube(
     threads: int | None = None,
     overwrite: bool = False,
     progress: bool = False,
+    search: Search = search_items,
 ) -> BuildResult:
     """Build a cube, or finish one that was interrupted.
 
@@ -122,6 +146,7 @@ def build_cube(
         threads: reading threads; by default the cores, or 16 for a catalogue on the network.
         overwrite: replace a cube that is there; an interrupted one of this request is continued.
         progress: show a bar on stderr.
+        search: gives the items of a cube that is not planned yet.
 
     Raises:
         OutputExists: something else is at `out`.
@@ -133,7 +158,7 @@ def build_cube(
     _check(request)
     _refuse_foreign(out)
     with _open_state(out) as ledger:
-        plan = _find_plan(request, out, ledger, overwrite=overwrite)
+        plan = _find_plan(request, out, ledger, search, overwrite=overwrite)
         ledger.done = {unit for unit in ledger.done if unit_is_there(out, *unit)}
         resumed = len(ledger.done)
         tasks = list(_pending(plan, ledger))
@@ -217,13 +242,15 @@ def _open_state(out: Path) -> Iterator[Ledger]:
                     shutil.rmtree(state, ignore_errors=True)
 
 
-def _find_plan(request: Request, out: Path, ledger: Ledger, *, overwrite: bool) -> CubePlan:
+def _find_plan(
+    request: Request, out: Path, ledger: Ledger, search: Search, *, overwrite: bool
+) -> CubePlan:
     """The plan of the cube that is there, or a new one with an empty cube laid out for it."""
     if out.exists() and (not overwrite or _is_unfinished(request, out)):
         return _frozen_plan(request, out)
     if out.is_symlink():
         raise OutputExists(f"{out} is a link; replace what it points to with --out {out.resolve()}")
-    plan = plan_cube(request)
+    plan = plan_cube(request, search)
     if out.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=out.parent))
         out.rename(old / out.name)
@@ -281,13 +308,16 @@ class _Task:
 
 
 def _pending(plan: CubePlan, ledger: Ledger) -> Iterator[_Task]:
-    """What is left to do, day by day."""
+    """What is left to do, day by day; where some blocks are not wanted, block by block."""
+    chosen = plan.request.blocks
+    side = BLOCK_PX * (WINDOW_BLOCKS if chosen is None else 1)
     for index in range(len(plan.days)):
-        for window in plan.request.grid.windows(WINDOW_BLOCKS * BLOCK_PX):
+        for window in plan.request.grid.windows(side):
             rows = range(window.y // BLOCK_PX, -(-(window.y + window.height) // BLOCK_PX))
             cols = range(window.x // BLOCK_PX, -(-(window.x + window.width) // BLOCK_PX))
             units = (Unit(index, row, col) for row in rows for col in cols)
-            missing = tuple(unit for unit in units if unit not in ledger.done)
+            wanted = (u for u in units if chosen is None or (u.row, u.col) in chosen)
+            missing = tuple(unit for unit in wanted if unit not in ledger.done)
             if missing:
                 yield _Task(index, window, missing)
 

@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import xarray as xr
 import zarr
@@ -27,6 +29,7 @@ from pyproj import CRS
 from zarr.codecs import BloscCodec
 from zarr.errors import ZarrUserWarning
 
+from sits_data.aoi import features_frame
 from sits_data.bands import DN_OFFSET, DN_SCALE
 from sits_data.errors import DamagedCube, IncompleteCube, NotACube
 from sits_data.grid import BLOCK_PX
@@ -88,6 +91,21 @@ class RawCube:
             "scenes": scenes
         }
 
+    @cached_property
+    def aoi(self) -> gpd.GeoDataFrame:
+        """The polygons that the cube was asked for, in degrees; the index has their ids."""
+        features = self.attributes.get("aoi", {"features": []})["features"]
+        frame = gpd.GeoDataFrame.from_features(features, crs="EPSG:4326")
+        return frame.set_index(np.array([int(one["id"]) for one in features], np.int64))
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks of the grid are read: all, unless some touch no polygon."""
+        chosen = self.attributes.get("blocks")
+        height, width = self.geobox.shape
+        every = -(-height // self.chunk_px) * -(-width // self.chunk_px)
+        return every if chosen is None else len(chosen)
+
     def array(self, name: str) -> "zarr.Array[Any]":
         """One of the group's arrays."""
         array = self.group[name]
@@ -129,11 +147,13 @@ class RawCube:
             ) from error
 
     def clear_fraction(self, preset: MaskPreset) -> NDArray[np.float64]:
-        """Share of clear pixels of each date, (time,), 0 to 1."""
+        """Share of clear pixels among those that were read, of each date: (time,), 0 to 1."""
 
         def of_date(index: int) -> float:
             scl = self.read("scl", index) if preset == "strict" else None
-            return float(clear_pixels(self.read("qa", index), scl, preset).mean())
+            qa = self.read("qa", index)
+            read = np.count_nonzero((qa & NOT_READ) == 0)
+            return float(clear_pixels(qa, scl, preset).sum() / max(read, 1))
 
         with fast_codecs(), ThreadPoolExecutor(available_cores()) as pool:
             return np.array(list(pool.map(of_date, range(len(self.dates)))))
@@ -275,9 +295,12 @@ _SCENE_COORDINATES = tuple(
 )
 
 
+_WARNINGS = Lock()
+
+
 def _consolidate(path: Path) -> None:
     """Put all metadata into one file, so that a reader over a network asks once."""
-    with warnings.catch_warnings():
+    with _WARNINGS, warnings.catch_warnings():  # which threads share
         warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
         zarr.consolidate_metadata(path.as_posix())
 
@@ -328,6 +351,8 @@ def _attributes(plan: CubePlan, status: str) -> dict[str, Any]:
         "spatial:transform": list(geobox.transform)[:6],
         "spatial:shape": list(geobox.shape),
         "spatial:bbox": [left, bottom, right, top],
+        "aoi": features_frame(request.features).to_geo_dict(),
+        "blocks": request.blocks,
         "zarr_conventions": [
             {"name": "proj:", "schema_url": "https://github.com/zarr-conventions/geo-proj"},
             {"name": "spatial:", "schema_url": "https://github.com/zarr-conventions/spatial"},

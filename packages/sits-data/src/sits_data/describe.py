@@ -18,7 +18,8 @@ from sits_data.ledger import state_folder
 from sits_data.manifest import Recipe
 from sits_data.mask import MaskPreset
 from sits_data.plan import CubePlan
-from sits_data.store import PlanarStore, open_store
+from sits_data.store import PlanarStore, open_parts, open_store
+from sits_data.store.read import is_merged, read_merged
 
 Kind = Literal["cube", "store"]
 
@@ -66,7 +67,8 @@ class CubeInfo:
         units_done: of `units`, from the ledger; None when the ledger is gone and the cube unfinished.
         shape: time, band, y, x.
         bounds: left, bottom, right, top in metres.
-        clear_pct: of all pixels and dates under `mask`; what is not read yet counts as unclear.
+        clear_pct: of the pixels that were read under `mask`, mean of all dates; 0 for a date that is
+            not read yet.
         clear_pct_by_date: the same for each date, by ISO day.
         dropped: scenes that were found and left out, and why; None when the plan is gone.
         size_bytes: of the folder.
@@ -140,6 +142,42 @@ class StoreInfo:
     kind: Literal["store"] = "store"
 
 
+@dataclass(frozen=True)
+class MergedInfo:
+    """A merged store.
+
+    Args:
+        parts: its stores.
+        empty: cubes without a region.
+        pixels_per_region: smallest, median and largest.
+        dates_per_part: fewest and most.
+        first, last: ISO days of all parts.
+        zones: CRS of the parts.
+        classes: regions of each class, by name.
+        size_bytes: of the folder.
+    """
+
+    path: str
+    parts: int
+    empty: int
+    regions: int
+    pixels: int
+    pixels_per_region: tuple[int, int, int]
+    dates_per_part: tuple[int, int]
+    first: str
+    last: str
+    bands: tuple[str, ...]
+    zones: tuple[str, ...]
+    resolution_m: int
+    classes: dict[str, int]
+    orders: tuple[str, ...]
+    mask: str
+    recipe: Recipe
+    software: str
+    size_bytes: int
+    kind: Literal["merged store"] = "merged store"
+
+
 def recognise(path: str | Path) -> Kind:
     """Whether a path holds a cube or a planar store, by what lies at its top.
 
@@ -155,7 +193,7 @@ def recognise(path: str | Path) -> Kind:
     raise NotACube(f"{path} {what}; make one with sits-data build-cube or sits-data planarize")
 
 
-def describe(path: str | Path, *, mask: MaskPreset | None = None) -> CubeInfo | StoreInfo:
+def describe(path: str | Path, *, mask: MaskPreset | None = None) -> CubeInfo | StoreInfo | MergedInfo:
     """Look into a cube, finished or not, or into a planar store. Nothing is written or locked.
 
     Args:
@@ -170,19 +208,19 @@ def describe(path: str | Path, *, mask: MaskPreset | None = None) -> CubeInfo | 
         raise InvalidRequest(f"unknown mask preset {mask}; use one of {', '.join(get_args(MaskPreset))}")
     if recognise(path) == "cube":
         return describe_cube(open_raw(path, allow_incomplete=True), mask or "standard")
-    store = open_store(path)
     if mask is not None:
+        made_with = open_parts(path)[0].manifest.mask
         raise InvalidRequest(
             f"{path} is a planar store, which keeps the mask preset that it was made with "
-            f"({store.manifest.mask}); leave --mask out"
+            f"({made_with}); leave --mask out"
         )
-    return describe_store(store)
+    return describe_merged(Path(path)) if is_merged(Path(path)) else describe_store(open_store(path))
 
 
 def describe_cube(cube: RawCube, mask: MaskPreset) -> CubeInfo:
     """What a cube holds; reads `qa` (and under `strict` `scl`) of all dates."""
     shape = cube.array("reflectance").shape
-    units = shape[0] * -(-shape[2] // cube.chunk_px) * -(-shape[3] // cube.chunk_px)
+    units = shape[0] * cube.blocks
     complete = cube.attributes["status"] == "complete"
     clear_pct = np.round(100 * cube.clear_fraction(mask), 1)
     state = state_folder(cube.path)
@@ -238,6 +276,36 @@ def describe_store(store: PlanarStore) -> StoreInfo:
         cube=cube,
         software=manifest.software,
         size_bytes=_size(store.path),
+    )
+
+
+def describe_merged(path: Path) -> MergedInfo:
+    """What a merged store holds; reads the tables of its parts."""
+    manifest, parts = read_merged(path), open_parts(path)
+    sizes = np.concatenate([np.asarray(part.regions["pixels"].to_numpy()) for part in parts])
+    days = np.concatenate([part.dates for part in parts])
+    classes: Counter[str] = Counter()
+    for part in parts:
+        classes.update(part.class_counts())
+    return MergedInfo(
+        path=str(path),
+        parts=len(parts),
+        empty=len(manifest.empty),
+        regions=len(sizes),
+        pixels=int(sizes.sum()),
+        pixels_per_region=(int(sizes.min()), int(np.median(sizes)), int(sizes.max())),
+        dates_per_part=(min(len(part.dates) for part in parts), max(len(part.dates) for part in parts)),
+        first=_iso(days.min(keepdims=True))[0],
+        last=_iso(days.max(keepdims=True))[0],
+        bands=manifest.bands,
+        zones=tuple(sorted({part.crs for part in manifest.parts})),
+        resolution_m=manifest.resolution_m,
+        classes=dict(classes),
+        orders=parts[0].manifest.orders,
+        mask=parts[0].manifest.mask,
+        recipe=manifest.recipe,
+        software=manifest.software,
+        size_bytes=_size(path),
     )
 
 

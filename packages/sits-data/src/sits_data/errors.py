@@ -48,6 +48,10 @@ class OutputNotWritable(SitsDataError, OSError):
     """The output cannot be written: no permission, or the disk is full."""
 
 
+class UnfinishedFields(SitsDataError, RuntimeError):
+    """The cubes of some features could not be built."""
+
+
 class NotACube(SitsDataError, ValueError):
     """The path does not hold a cube that this version reads."""
 

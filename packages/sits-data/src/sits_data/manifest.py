@@ -12,9 +12,25 @@ from pydantic import BaseModel, Field, JsonValue, field_validator
 from sits_data.bands import DN_OFFSET, DN_SCALE
 
 FORMAT: Final = "sits-data planar store"
+MERGED: Final = "sits-data merged planar store"
 SCHEMA_VERSION: Final = 1
 
 _FILE_NAME = re.compile(r"(orders/)?[\w.-]+\.(npy|parquet)", re.ASCII)
+
+
+class Features(BaseModel, frozen=True):
+    """The polygons of the area that the cube was asked for: what no option asks for.
+
+    Args:
+        min_pixels: polygons with fewer pixels are dropped, counted and reported.
+        shrink_m: see `Parcels`.
+        all_touched: see `Parcels`.
+    """
+
+    kind: Literal["features"] = "features"
+    min_pixels: int = 1
+    shrink_m: float = 0
+    all_touched: bool = False
 
 
 class Parcels(BaseModel, frozen=True):
@@ -79,6 +95,9 @@ class Superpixels(BaseModel, frozen=True):
     min_pixels: int = 1
 
 
+Regions = Features | Parcels | Points | Chips | Superpixels
+
+
 class ColumnLabels(BaseModel, frozen=True):
     """One label a region, from a column of the vector file.
 
@@ -117,7 +136,7 @@ class Recipe(BaseModel, frozen=True):
         shard_mb: size that one file of pixels aims at; a region is never split over two.
     """
 
-    regions: Annotated[Parcels | Points | Chips | Superpixels, Field(discriminator="kind")]
+    regions: Annotated[Regions, Field(discriminator="kind")]
     labels: Annotated[ColumnLabels | RasterLabels, Field(discriminator="kind")] | None = None
     orders: tuple[str, ...] = ("hilbert", "snake")
     mask: str = "standard"
@@ -219,6 +238,47 @@ class Manifest(BaseModel, frozen=True):
             if not _FILE_NAME.fullmatch(name) or ".." in PurePosixPath(name).parts:
                 raise ValueError(f"{name!r} is not the name of a file of a store")
         return files
+
+
+class Part(BaseModel, frozen=True):
+    """One store of a merged store.
+
+    Args:
+        name: its folder.
+        regions, pixels, dates: how many.
+        crs: of its grid.
+        sha256: of its manifest, which has those of its files.
+    """
+
+    name: str = Field(pattern=r"^[^/\\\x00]+$")
+    regions: int
+    pixels: int
+    dates: int
+    crs: str
+    sha256: str
+
+
+class MergedManifest(BaseModel, frozen=True):
+    """A folder of stores that were made by one recipe from several cubes, each with its own dates.
+
+    Args:
+        schema_version: of this format; another one is not read.
+        software: what wrote it.
+        bands: of every part.
+        resolution_m: of every part.
+        parts: in the order of their cubes.
+        empty: why some cubes have no part, by their path.
+        recipe: what was asked for.
+    """
+
+    format: Literal["sits-data merged planar store"] = MERGED
+    schema_version: Literal[1] = SCHEMA_VERSION
+    software: str
+    bands: tuple[str, ...]
+    resolution_m: int
+    parts: tuple[Part, ...]
+    empty: dict[str, str]
+    recipe: Recipe
 
 
 def shard_file(kind: str, shard: int) -> str:

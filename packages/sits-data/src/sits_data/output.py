@@ -58,20 +58,25 @@ def new_folder(
         OutputNotWritable: no permission, or the disk is full.
     """
     with writing_to(out):
-        _check_free(out, what, is_one, overwrite=overwrite)
+        check_free(out, what, is_one, overwrite=overwrite)
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
         try:
             folder = scratch / out.name
             folder.mkdir()
             yield folder
-            _check_free(out, what, is_one, overwrite=overwrite)
-            _replace(folder, out, scratch / "replaced")
+            check_free(out, what, is_one, overwrite=overwrite)
+            replace_folder(folder, out, scratch / "replaced")
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _check_free(out: Path, what: str, is_one: Callable[[Path], bool], *, overwrite: bool) -> None:
+def check_free(out: Path, what: str, is_one: Callable[[Path], bool], *, overwrite: bool) -> None:
+    """Stop if something is at `out` that may not be replaced.
+
+    Raises:
+        OutputExists: it is.
+    """
     if not os.path.lexists(out):
         return
     if out.is_symlink() or not is_one(out):
@@ -80,7 +85,8 @@ def _check_free(out: Path, what: str, is_one: Callable[[Path], bool], *, overwri
         raise OutputExists(f"{out} exists; replace it with --overwrite, or choose another place")
 
 
-def _replace(folder: Path, out: Path, old: Path) -> None:
+def replace_folder(folder: Path, out: Path, old: Path) -> None:
+    """Give a folder the name `out`; what had it goes to `old`, and comes back if that fails."""
     if not out.exists():
         folder.rename(out)
         return

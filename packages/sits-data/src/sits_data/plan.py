@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from sits_data.aoi import Feature
 from sits_data.errors import NotACube
 from sits_data.grid import Grid
 from sits_data.output import write_atomically
@@ -25,6 +26,8 @@ class Request(BaseModel, frozen=True):
         max_cloud_pct: scenes with a higher `eo:cloud_cover` are left out.
         dilate_m: by how many metres clouds, shadows and cirrus are widened in `qa`.
         assume_offset_dn: radiometric offset where no metadata tells it.
+        features: the polygons that were asked for.
+        blocks: rows and columns of the blocks to read, None for all; the others are *not read*.
     """
 
     catalog: str
@@ -36,6 +39,8 @@ class Request(BaseModel, frozen=True):
     max_cloud_pct: float = 100.0
     dilate_m: float = 0.0
     assume_offset_dn: int | None = None
+    features: tuple[Feature, ...] = ()
+    blocks: tuple[tuple[int, int], ...] | None = None
 
 
 class PlannedDay(BaseModel, frozen=True):

@@ -9,8 +9,8 @@ import click
 from pydantic_core import to_jsonable_python
 
 from sits_data.cli.options import OutPath, json_option, print_summary
-from sits_data.describe import CubeInfo, StoreInfo, date_lines, describe
-from sits_data.manifest import Parcels
+from sits_data.describe import CubeInfo, MergedInfo, StoreInfo, date_lines, describe
+from sits_data.manifest import Chips, Features, Parcels, Points, Regions, Superpixels
 from sits_data.mask import MaskPreset
 
 
@@ -34,8 +34,10 @@ def info(*, path: Path, mask: MaskPreset | None, as_json: bool) -> None:
         click.echo(json.dumps(to_jsonable_python(found)))
     elif isinstance(found, CubeInfo):
         _print_cube(found)
-    else:
+    elif isinstance(found, StoreInfo):
         _print_store(found)
+    else:
+        _print_merged(found)
 
 
 def _print_cube(cube: CubeInfo) -> None:
@@ -70,8 +72,7 @@ def _print_cube(cube: CubeInfo) -> None:
 
 def _print_store(store: StoreInfo) -> None:
     smallest, median, largest = store.pixels_per_region
-    regions = store.recipe.regions
-    made_of = regions.path if isinstance(regions, Parcels) else f"chips of {regions.size_px} px"
+    made_of = _source_of(store.recipe.regions)
     summary = {
         "store": store.path,
         "regions": f"{store.regions} of {smallest} to {largest} pixels, median {median} ({made_of})",
@@ -94,6 +95,41 @@ def _print_store(store: StoreInfo) -> None:
         click.echo()
         for line in _class_table(store):
             click.echo(line)
+
+
+def _print_merged(store: MergedInfo) -> None:
+    smallest, median, largest = store.pixels_per_region
+    fewest, most = store.dates_per_part
+    source = _source_of(store.recipe.regions)
+    summary = {
+        "merged store": store.path,
+        "parts": f"{store.parts}, and {store.empty} cubes without a region",
+        "regions": f"{store.regions} of {smallest} to {largest} pixels, median {median} ({source})",
+        "pixels": store.pixels,
+        "dates": f"{fewest} to {most} a part, {store.first} to {store.last}",
+        "bands": store.bands,
+        "grids": f"{', '.join(store.zones)}, {store.resolution_m} m",
+        "orders": store.orders or "none",
+        "mask": store.mask,
+        "classes": [f"{name}: {count}" for name, count in store.classes.items()] or "none",
+        "made by": store.software,
+        "size": _megabytes(store.size_bytes),
+    }
+    print_summary(summary, as_json=False)
+
+
+def _source_of(regions: Regions) -> str:
+    match regions:
+        case Features():
+            return "the cube's own area"
+        case Parcels():
+            return regions.path
+        case Points():
+            return f"{regions.size_px} x {regions.size_px} px around {regions.path}"
+        case Chips():
+            return f"chips of {regions.size_px} px"
+        case Superpixels():
+            return f"superpixels of about {regions.size_px} px"
 
 
 def _class_table(store: StoreInfo) -> Iterator[str]:

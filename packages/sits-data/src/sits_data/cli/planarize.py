@@ -9,14 +9,18 @@ from sits_data.cli.options import OutPath, json_option, print_summary
 from sits_data.manifest import (
     Chips,
     ColumnLabels,
+    Features,
     Parcels,
     Points,
     RasterLabels,
     Recipe,
+    Regions,
     Superpixels,
 )
 from sits_data.mask import MaskPreset
 from sits_data.orders import ORDERS
+from sits_data.store.merge import MergedSummary, find_cubes, planarize_all
+from sits_data.store.write import Summary
 from sits_data.store.write import planarize as write_store
 
 
@@ -31,7 +35,7 @@ def _parse_orders(_context: click.Context, _option: click.Parameter, text: str) 
 
 
 @click.command()
-@click.argument("cube", type=OutPath)
+@click.argument("cubes", metavar="CUBE...", type=OutPath, nargs=-1, required=True)
 @click.option("--regions", metavar="FILE", help="Parcels: GeoPackage, GeoJSON or GeoParquet.")
 @click.option("--shrink", "shrink_m", type=float, metavar="M", help="Take M metres off along parcels.")
 @click.option("--all-touched", is_flag=True, help="Parcels have the pixels that they touch, too.")
@@ -85,7 +89,7 @@ def _parse_orders(_context: click.Context, _option: click.Parameter, text: str) 
 @json_option
 def planarize(
     *,
-    cube: Path,
+    cubes: tuple[Path, ...],
     regions: str | None,
     shrink_m: float | None,
     all_touched: bool,
@@ -109,9 +113,14 @@ def planarize(
 ) -> None:
     """Write the pixels of a cube's parcels, or of other regions, as a planar store.
 
+    Without --regions, --chips or --superpixels each polygon that the cube was built for is a region.
+    Several cubes, or a folder of cubes, make one merged store. An interrupted run continues when the
+    same command is started again.
+
     \b
     sits-data planarize field.zarr --regions parcels.gpkg --label-field crop_code
     sits-data planarize field.zarr --chips 32 --labels crops.tif --legend crops.json
+    sits-data planarize fields --out fields.planar
     """
     recipe = Recipe(
         regions=_choose_regions(
@@ -130,8 +139,17 @@ def planarize(
         block_m=block_m,
         shard_mb=shard_mb,
     )
-    out = out or Path(f"{cube.stem}.planar")
-    done = write_store(cube, out, recipe=recipe, overwrite=overwrite, threads=threads, progress=True)
+    out = out or Path(f"{cubes[0].resolve().stem}.planar")
+    found = find_cubes(cubes)
+    done: Summary | MergedSummary
+    if len(found) == 1:
+        done = write_store(
+            found[0], out, recipe=recipe, overwrite=overwrite, threads=threads, progress=True
+        )
+    else:
+        done = planarize_all(
+            found, out, recipe=recipe, overwrite=overwrite, threads=threads, progress=True
+        )
     print_summary(done.shown(as_json=as_json), as_json=as_json)
 
 
@@ -145,24 +163,24 @@ def _choose_regions(
     stride: int | None,
     superpixels: int | None,
     min_pixels: int,
-) -> Parcels | Points | Chips | Superpixels:
-    given = sum(one is not None for one in (regions, chips, superpixels))
-    if given != 1:
+) -> Regions:
+    if sum(one is not None for one in (regions, chips, superpixels)) > 1:
         raise click.UsageError(
-            "say what the regions are: --regions parcels.gpkg, --chips 32 or --superpixels 200"
-            + (", not several of them" if given else "")
+            "regions are --regions parcels.gpkg, --chips 32 or --superpixels 200, not several of them"
         )
     if around is not None and regions is None:
         raise click.UsageError("--around is for points; name their file with --regions")
     if stride is not None and chips is None:
         raise click.UsageError("--stride is for chips; give --chips too")
-    if (shrink_m is not None or all_touched) and (regions is None or around is not None):
-        raise click.UsageError("--shrink and --all-touched are for parcels; give --regions")
+    squares = chips is not None or superpixels is not None or around is not None
+    if (shrink_m is not None or all_touched) and squares:
+        raise click.UsageError("--shrink and --all-touched are for polygons; give --regions of them")
     if chips is not None:
         return Chips(size_px=chips, stride_px=stride, min_pixels=min_pixels)
     if superpixels is not None:
         return Superpixels(size_px=superpixels, min_pixels=min_pixels)
-    assert regions is not None
+    if regions is None:
+        return Features(min_pixels=min_pixels, shrink_m=shrink_m or 0, all_touched=all_touched)
     if around is not None:
         return Points(path=regions, size_px=around, min_pixels=min_pixels)
     return Parcels(path=regions, min_pixels=min_pixels, shrink_m=shrink_m or 0, all_touched=all_touched)

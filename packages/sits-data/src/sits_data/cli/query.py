@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import get_args
+from typing import Any, NamedTuple, get_args
 
 import click
 
-from sits_data.aoi import read_aoi
+from sits_data.aoi import features_of, read_aoi
 from sits_data.bands import DEFAULT_BANDS, parse_bands
 from sits_data.catalog import KNOWN
 from sits_data.cli.options import DAY
+from sits_data.fields import field_request
 from sits_data.grid import Resolution, cube_grid
 from sits_data.plan import Request
 
@@ -83,9 +84,47 @@ def query_options[F: Callable[..., object]](command: F) -> F:
     return command
 
 
-def make_request(
+def make_request(*, aoi: str, **options: Any) -> Request:
+    """The request that the options describe, for one cube over all of the area.
+
+    Raises:
+        InvalidAOI, InvalidRequest, MissingBand: an option cannot be used.
+    """
+    area, asked = read_aoi(aoi), _parse(**options)
+    grid = cube_grid(area, asked.resolution_m, asked.crs)
+    return Request(grid=grid, features=features_of(area), **asked.settings)
+
+
+def make_field_requests(*, aoi: str, **options: Any) -> list[Request]:
+    """One request a feature of the area, each on a grid of its own.
+
+    Raises:
+        InvalidAOI, InvalidRequest, MissingBand: an option cannot be used.
+    """
+    area, asked = read_aoi(aoi), _parse(**options)
+    requests = []
+    for feature, (_, row) in zip(features_of(area), area.groupby(level=0), strict=True):
+        grid = cube_grid(row, asked.resolution_m, asked.crs)
+        requests.append(field_request(Request(grid=grid, features=(feature,), **asked.settings)))
+    return requests
+
+
+class _Asked(NamedTuple):
+    """The options, parsed.
+
+    Args:
+        resolution_m: of the grid.
+        crs: of the grid; None for the area's UTM zone.
+        settings: fields of a `Request`.
+    """
+
+    resolution_m: Resolution
+    crs: str | None
+    settings: dict[str, Any]
+
+
+def _parse(
     *,
-    aoi: str,
     catalog: str,
     collection: str,
     start: datetime | None,
@@ -96,26 +135,21 @@ def make_request(
     max_cloud: float,
     assume_offset: str | None,
     dilate: float = 0.0,
-) -> Request:
-    """The request that the options describe.
-
-    Raises:
-        InvalidAOI, InvalidRequest, MissingBand: an option cannot be used.
-    """
+) -> _Asked:
     first, last = last_complete_months(12, date.today())
     metres: dict[str, Resolution] = {str(metre): metre for metre in get_args(Resolution)}
     known = catalog in KNOWN or "://" in catalog
-    return Request(
-        catalog=catalog if known else str(Path(catalog).resolve()),
-        collection=collection,
-        start=start.date() if start else first,
-        end=end.date() if end else last,
-        bands=parse_bands(bands.split(",")),
-        grid=cube_grid(read_aoi(aoi), metres[resolution], crs),
-        max_cloud_pct=max_cloud,
-        dilate_m=dilate,
-        assume_offset_dn=None if assume_offset is None else int(assume_offset),
-    )
+    settings = {
+        "catalog": catalog if known else str(Path(catalog).resolve()),
+        "collection": collection,
+        "start": start.date() if start else first,
+        "end": end.date() if end else last,
+        "bands": parse_bands(bands.split(",")),
+        "max_cloud_pct": max_cloud,
+        "dilate_m": dilate,
+        "assume_offset_dn": None if assume_offset is None else int(assume_offset),
+    }
+    return _Asked(metres[resolution], crs, settings)
 
 
 def default_stem(aoi: str) -> str:

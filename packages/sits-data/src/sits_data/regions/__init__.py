@@ -3,17 +3,20 @@
 from sits_data.regions.base import RESERVED, RegionSet, Shared, block_names, describe_dropped
 from sits_data.regions.squares import chips
 from sits_data.regions.superpixels import Composite, superpixels
-from sits_data.regions.vector import around_points, read_parcels
+from sits_data.regions.vector import neighbourhoods, owners, parcels, read_points, read_polygons
 
 __all__ = [
     "RESERVED",
     "Composite",
     "RegionSet",
     "Shared",
-    "around_points",
     "block_names",
     "chips",
     "describe_dropped",
-    "read_parcels",
+    "neighbourhoods",
+    "owners",
+    "parcels",
+    "read_points",
+    "read_polygons",
     "superpixels",
 ]

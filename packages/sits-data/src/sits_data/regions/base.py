@@ -94,6 +94,7 @@ def of_raster(
     *,
     min_pixels: int,
     block_m: int,
+    ids: Numbers | None = None,
     inside: NDArray[np.bool_] | None = None,
 ) -> RegionSet:
     """Regions that do not overlap.
@@ -103,6 +104,7 @@ def of_raster(
         frame: one row a region, in the grid's CRS.
         min_pixels: regions with fewer are dropped.
         block_m: see `block_names`.
+        ids: (regions,) ids; None counts from 0.
         inside: (regions,) whether each lies on the grid, to say why it has no pixel; None is yes.
     """
     # Sorting numbers that say region first and pixel second is faster than a stable argsort.
@@ -113,7 +115,7 @@ def of_raster(
     region, place = np.divmod(keys, numbers.size)
     yx = np.stack(np.divmod(place, numbers.shape[1]), axis=1).astype(np.int32)
     pixels = np.bincount(region, minlength=len(frame))
-    return of_pixels(frame, yx, pixels, min_pixels=min_pixels, block_m=block_m, inside=inside)
+    return of_pixels(frame, yx, pixels, min_pixels=min_pixels, block_m=block_m, ids=ids, inside=inside)
 
 
 def of_pixels(
@@ -123,6 +125,7 @@ def of_pixels(
     *,
     min_pixels: int,
     block_m: int,
+    ids: Numbers | None = None,
     inside: NDArray[np.bool_] | None = None,
 ) -> RegionSet:
     """Regions by their pixels; they may overlap.
@@ -133,8 +136,10 @@ def of_pixels(
         pixels: (regions,) how many each has.
         min_pixels: regions with fewer are dropped.
         block_m: see `block_names`.
+        ids: (regions,) ids; None counts from 0.
         inside: (regions,) whether each lies on the grid, to say why it has no pixel; None is yes.
     """
+    ids = np.arange(len(frame)) if ids is None else ids
     check_at_least("minimum number of pixels", min_pixels, 1)
     check_at_least("side of a block in metres", block_m, 1)
     inside = np.ones(len(frame), bool) if inside is None else inside
@@ -146,7 +151,7 @@ def of_pixels(
     kept = pixels >= min_pixels
     chosen = frame[kept].reset_index(drop=True)
     ours = {
-        "id": np.flatnonzero(kept),
+        "id": ids[kept],
         "block": block_names(chosen, block_m),
         "pixels": pixels[kept],
     }
@@ -154,7 +159,7 @@ def of_pixels(
     return RegionSet(
         gpd.GeoDataFrame(table, geometry=chosen.geometry.name, crs=frame.crs),
         yx[np.repeat(kept, pixels)],
-        {why: tuple(np.flatnonzero(which).tolist()) for why, which in reasons.items() if which.any()},
+        {why: tuple(ids[which].tolist()) for why, which in reasons.items() if which.any()},
     )
 
 

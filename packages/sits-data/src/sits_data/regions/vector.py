@@ -1,10 +1,12 @@
 """Regions from a vector file: parcels, and neighbourhoods of sample points."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.features import rasterize
 
@@ -21,38 +23,55 @@ from sits_data.regions.base import (
 from sits_data.regions.squares import outlines_of_boxes, pixels_of_boxes
 
 
-def read_parcels(
-    path: str | Path,
+def read_polygons(path: str | Path) -> gpd.GeoDataFrame:
+    """Parcels of a GeoPackage, GeoJSON or GeoParquet in any CRS; the index counts them from 0.
+
+    Raises:
+        InvalidAOI: the file cannot be used.
+    """
+    return _read(path, {"Polygon", "MultiPolygon"}, "give points --around 7")
+
+
+def read_points(path: str | Path) -> gpd.GeoDataFrame:
+    """Sample points of a GeoPackage, GeoJSON or GeoParquet in any CRS; the index counts them from 0.
+
+    Raises:
+        InvalidAOI: the file cannot be used.
+    """
+    return _read(path, {"Point"}, "take polygons without --around")
+
+
+def parcels(
+    frame: gpd.GeoDataFrame,
     geobox: GeoBox,
     *,
+    source: str,
     min_pixels: int = 1,
     block_m: int = 1000,
     shrink_m: float = 0,
     all_touched: bool = False,
 ) -> RegionSet:
-    """The polygons of a vector file, as `rasterio.features.rasterize` draws them on the grid.
+    """Polygons, as `rasterio.features.rasterize` draws them on the grid.
 
-    A pixel belongs to the parcel that its centre lies in; where parcels overlap, to the later one
-    in the file. A parcel that sticks out of the grid keeps the pixels inside.
+    A pixel belongs to the parcel that its centre lies in; where parcels overlap, to the later one.
+    A parcel that sticks out of the grid keeps the pixels inside.
 
     Args:
-        path: GeoPackage, GeoJSON or GeoParquet in any CRS.
+        frame: polygons in any CRS; their ids are its index.
         geobox: the cube's grid.
+        source: where they come from, for messages.
         min_pixels: parcels with fewer are dropped.
         block_m: side in metres of the blocks for spatial splits, see `block_names`.
         shrink_m: metres that are taken off along the outline before it is drawn, so that pixels mixed
             with what is beside it are left out; the outline that is kept is the file's.
         all_touched: pixels that the outline touches belong to it too.
 
-    Returns:
-        Parcels whose `id` is their position in the file, 0, 1, …
-
     Raises:
-        InvalidAOI: the file cannot be used, or no parcel has a pixel of the grid.
+        InvalidAOI: no parcel has a pixel of the grid.
         InvalidRequest: a number is out of its range.
     """
     check_at_least("strip that is taken off in metres", shrink_m, 0)
-    frame = _read(path, geobox, {"Polygon", "MultiPolygon"}, "give points --around 7")
+    ids, frame = frame.index.to_numpy(np.int64), frame.to_crs(geobox.crs).reset_index(drop=True)
     drawn = frame.geometry.buffer(-shrink_m) if shrink_m else frame.geometry
     inside = frame.intersects(shapely.box(*geobox.boundingbox.bbox)).to_numpy()
     numbers = np.zeros(geobox.shape, np.int32)
@@ -64,32 +83,31 @@ def read_parcels(
             transform=geobox.transform,
             all_touched=all_touched,
         )
-    regions = of_raster(numbers, frame, min_pixels=min_pixels, block_m=block_m, inside=inside)
-    return _some(regions, path, geobox, "parcels")
+    regions = of_raster(numbers, frame, min_pixels=min_pixels, block_m=block_m, ids=ids, inside=inside)
+    return _some(regions, source, geobox, "parcels")
 
 
-def around_points(
-    path: str | Path,
+def neighbourhoods(
+    frame: gpd.GeoDataFrame,
     geobox: GeoBox,
     size_px: int,
     *,
+    source: str,
     min_pixels: int = 1,
     block_m: int = 1000,
 ) -> RegionSet:
-    """Squares of pixels around the points of a vector file, cut off at the edges of the grid.
+    """Squares of pixels around points, cut off at the edges of the grid. They may overlap.
 
     Args:
-        path: GeoPackage, GeoJSON or GeoParquet in any CRS.
+        frame: points in any CRS; their ids are its index.
         geobox: the cube's grid.
         size_px: side in pixels; odd, so that the point's own pixel is in the middle.
+        source: where they come from, for messages.
         min_pixels: squares with fewer are dropped.
         block_m: side in metres of the blocks for spatial splits, see `block_names`.
 
-    Returns:
-        Squares whose `id` is the point's position in the file. They may overlap.
-
     Raises:
-        InvalidAOI: the file cannot be used, or no point lies on the grid.
+        InvalidAOI: no point lies on the grid.
         InvalidRequest: a number is out of its range.
     """
     check_at_least("side of a neighbourhood in pixels", size_px, 1)
@@ -97,7 +115,7 @@ def around_points(
         raise InvalidRequest(
             f"the side of a neighbourhood must be odd, got {size_px}; use {size_px + 1}"
         )
-    frame = _read(path, geobox, {"Point"}, "take polygons without --around")
+    ids, frame = frame.index.to_numpy(np.int64), frame.to_crs(geobox.crs).reset_index(drop=True)
     x, y = ~geobox.transform * (frame.geometry.x.to_numpy(), frame.geometry.y.to_numpy())
     row, column = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
     height, width = geobox.shape
@@ -108,11 +126,38 @@ def around_points(
     yx, pixels = pixels_of_boxes(corners, (height, width))
     # Splits measure how far regions are apart: the square counts, not the point.
     frame = frame.set_geometry(outlines_of_boxes(corners, geobox), crs=geobox.crs)
-    regions = of_pixels(frame, yx, pixels, min_pixels=min_pixels, block_m=block_m, inside=inside)
-    return _some(regions, path, geobox, "points")
+    regions = of_pixels(
+        frame, yx, pixels, min_pixels=min_pixels, block_m=block_m, ids=ids, inside=inside
+    )
+    return _some(regions, source, geobox, "points")
 
 
-def _read(path: str | Path, geobox: GeoBox, kinds: set[str], otherwise: str) -> gpd.GeoDataFrame:
+def owners(frame: gpd.GeoDataFrame, geoboxes: Sequence[GeoBox]) -> NDArray[np.int64]:
+    """Which of several grids has most of each geometry: grids overlap, a region shall be in one.
+
+    Args:
+        frame: polygons or points in any CRS.
+        geoboxes: in the order of preference where several have as much.
+
+    Returns:
+        (features,) int64 number of the grid; -1 outside all.
+    """
+    best = np.zeros(len(frame))
+    owner = np.full(len(frame), -1)
+    for number, geobox in enumerate(geoboxes):
+        shapes = frame.geometry.to_crs(geobox.crs)
+        box = shapely.box(*geobox.boundingbox.bbox)
+        near = np.flatnonzero(shapes.intersects(box).to_numpy())
+        part = shapes.iloc[near]
+        # A point or a sliver without area counts as inside, or not.
+        share = part.intersection(box).area.to_numpy() / np.maximum(part.area.to_numpy(), 1e-9)
+        share = np.where(part.area.to_numpy() > 0, share, 1.0)
+        more = near[share > best[near] + 1e-9]
+        owner[more], best[more] = number, share[share > best[near] + 1e-9]
+    return owner
+
+
+def _read(path: str | Path, kinds: set[str], otherwise: str) -> gpd.GeoDataFrame:
     frame = read_vector(Path(path))
     others = set(frame.geom_type) - kinds
     if others:
@@ -120,15 +165,16 @@ def _read(path: str | Path, geobox: GeoBox, kinds: set[str], otherwise: str) -> 
             f"{path}: regions here are of {' or '.join(sorted(kinds))}, the file has "
             f"{', '.join(sorted(others))}; {otherwise}"
         )
-    return _with_free_columns(frame.to_crs(geobox.crs).reset_index(drop=True))
+    return _with_free_columns(frame.reset_index(drop=True))
 
 
-def _some(regions: RegionSet, path: str | Path, geobox: GeoBox, what: str) -> RegionSet:
+def _some(regions: RegionSet, source: str, geobox: GeoBox, what: str) -> RegionSet:
     if regions.frame.empty:
         dropped = sum(map(len, regions.dropped.values()))
         raise InvalidAOI(
-            f"none of the {dropped} {what} of {path} is kept ({describe_dropped(regions.dropped)}); the "
-            f"cube covers {_bounds(geobox)}: give {what} of that place, or a smaller --min-pixels"
+            f"none of the {dropped} {what} of {source} is kept "
+            f"({describe_dropped(regions.dropped)}); the cube covers {_bounds(geobox)}: give {what} of "
+            "that place, or a smaller --min-pixels"
         )
     return regions
 

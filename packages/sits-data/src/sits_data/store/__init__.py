@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from sits_data.manifest import (
     Chips,
     ColumnLabels,
+    Features,
     Manifest,
     Parcels,
     Points,
@@ -13,16 +14,20 @@ from sits_data.manifest import (
     Recipe,
     Superpixels,
 )
-from sits_data.store.read import PlanarStore, Region, open_store, verify_store
+from sits_data.store.read import PlanarStore, Region, open_parts, open_store, verify_store
 
 if TYPE_CHECKING:
+    from sits_data.store.merge import MergedSummary as MergedSummary
+    from sits_data.store.merge import planarize_all as planarize_all
     from sits_data.store.write import Summary as Summary
     from sits_data.store.write import planarize as planarize
 
 __all__ = [
     "Chips",
     "ColumnLabels",
+    "Features",
     "Manifest",
+    "MergedSummary",
     "Parcels",
     "PlanarStore",
     "Points",
@@ -31,14 +36,22 @@ __all__ = [
     "Region",
     "Summary",
     "Superpixels",
+    "open_parts",
     "open_store",
     "planarize",
+    "planarize_all",
     "verify_store",
 ]
 
 
 def __getattr__(name: str) -> object:
     """Import what writes only when asked: reading needs neither geopandas nor zarr."""
-    if name not in ("Summary", "planarize"):
+    module = {
+        "MergedSummary": "merge",
+        "planarize_all": "merge",
+        "Summary": "write",
+        "planarize": "write",
+    }
+    if name not in module:
         raise AttributeError(f"module 'sits_data.store' has no attribute {name!r}")
-    return getattr(import_module("sits_data.store.write"), name)
+    return getattr(import_module(f"sits_data.store.{module[name]}"), name)

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from tqdm import tqdm
 
 from sits_data.cube import RawCube
 from sits_data.mask import QA, STRICT_SCL, MaskPreset
+from sits_data.store.resume import Draft
 from sits_data.store.shards import Run, Shards, Table
 from sits_data.store.transpose import copy_columns
 
@@ -43,6 +43,11 @@ class Block:
     shape: tuple[int, int]
     rows: NDArray[np.int64]
     yx: NDArray[np.int64]
+
+    @property
+    def name(self) -> str:
+        """What a draft calls it when it is done."""
+        return f"block {self.y} {self.x}"
 
 
 def blocks_of(yx: NDArray[np.int32], shape: tuple[int, int], side_px: int) -> Iterator[Block]:
@@ -73,28 +78,34 @@ def write_pixels(
     raw: RawCube,
     yx: NDArray[np.int32],
     shards: Shards,
-    folder: Path,
+    draft: Draft,
     *,
     mask: MaskPreset,
     threads: int,
     progress: bool,
 ) -> None:
-    """Write the files `pixels` and `qa` of a store.
+    """Write the files `pixels` and `qa` of a store, but for the blocks that a draft has already.
 
     Args:
         raw: the cube.
         yx: (rows, 2) row and column of each pixel on its grid, region after region.
         shards: how rows are cut into files.
-        folder: where to write.
+        draft: where to write.
         mask: under `strict`, classes that have no bit of their own are marked.
         threads: at least 1.
         progress: draw a bar on stderr.
     """
     dates, bands = len(raw.dates), len(raw.bands)
-    pixel_table = Table.create(folder, "pixels", shards, row_shape=(dates, bands), dtype=np.uint16)
-    qa_table = Table.create(folder, "qa", shards, row_shape=(dates,), dtype=np.uint8)
+    folder = draft.folder
+    pixel_table = Table.of(folder, "pixels", shards, row_shape=(dates, bands), dtype=np.uint16)
+    qa_table = Table.of(folder, "qa", shards, row_shape=(dates,), dtype=np.uint8)
+    if not draft.done:
+        pixel_table.create(shards)
+        qa_table.create(shards)
     height, width = raw.geobox.shape
-    blocks = list(blocks_of(yx, (height, width), raw.chunk_px))
+    blocks = [b for b in blocks_of(yx, (height, width), raw.chunk_px) if b.name not in draft.done]
+    if not blocks:
+        return
     largest = max(len(block.rows) for block in blocks)
     pixels = np.empty((largest, dates * bands), np.uint16)
     qa = np.empty((largest, dates), np.uint8)
@@ -130,6 +141,7 @@ def write_pixels(
             for done in pool.map(read, [block] * len(starts), starts):
                 bar.update(done)
             list(pool.map(write, shards.runs(block.rows, longest=_WRITE_ROWS)))
+            draft.finish(block.name)
 
 
 class _Scratch(threading.local):

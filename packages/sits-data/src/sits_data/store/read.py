@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sits_data.errors import DamagedStore, NotAStore
-from sits_data.manifest import FORMAT, SCHEMA_VERSION, Manifest, shard_file
+from sits_data.manifest import FORMAT, MERGED, SCHEMA_VERSION, Manifest, MergedManifest, shard_file
 from sits_data.threads import available_cores
 
 if TYPE_CHECKING:
@@ -128,6 +128,17 @@ class PlanarStore:
             return np.full(len(self), -1, np.int32)
         return np.asarray(self.regions[label.column].to_numpy(), np.int32)
 
+    def class_counts(self) -> dict[str, int]:
+        """Regions of each class, by name; `unlabelled` where there are some; {} without labels."""
+        if self.manifest.label is None:
+            return {}
+        # Two codes may share a name: count them together.
+        counts = dict.fromkeys((one.name for one in self.manifest.classes), 0)
+        for label, one in enumerate(self.manifest.classes):
+            counts[one.name] += int((self.labels == label).sum())
+        unlabelled = int((self.labels < 0).sum())
+        return counts | ({"unlabelled": unlabelled} if unlabelled else {})
+
     def to_geopandas(self) -> "gpd.GeoDataFrame":
         """`regions.parquet` with its geometries, in the cube's CRS."""
         import geopandas as gpd
@@ -196,8 +207,21 @@ def open_store(path: str | Path) -> PlanarStore:
     return store
 
 
+def open_parts(path: str | Path) -> tuple[PlanarStore, ...]:
+    """Open a planar store, or all parts of a merged one.
+
+    Raises:
+        NotAStore: the path holds neither, of this version.
+        DamagedStore: a file is missing or does not fit the others.
+    """
+    path = Path(path)
+    if not is_merged(path):
+        return (open_store(path),)
+    return tuple(open_store(path / part.name) for part in read_merged(path).parts)
+
+
 def verify_store(path: str | Path) -> int:
-    """Compare every file of a store with the sha256 in its manifest.
+    """Compare every file of a store, merged or not, with the sha256 in its manifest.
 
     Returns:
         How many files were compared.
@@ -207,11 +231,19 @@ def verify_store(path: str | Path) -> int:
         DamagedStore: names the first file that is missing or differs.
     """
     path = Path(path)
+    if is_merged(path):
+        parts = read_merged(path).parts
+        _compare(path, {f"{part.name}/{MANIFEST}": part.sha256 for part in parts})
+        return sum(1 + verify_store(path / part.name) for part in parts)
     files = open_store(path).manifest.files
+    _compare(path, files)
+    return len(files)
+
+
+def _compare(path: Path, files: dict[str, str]) -> None:
     for name, found in sha256_of(path, files).items():
         if found != files[name]:
             raise DamagedStore(f"{path / name} differs from its sha256 in the manifest; {_AGAIN}")
-    return len(files)
 
 
 def sha256_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
@@ -234,6 +266,41 @@ def read_manifest(path: Path) -> Manifest:
         DamagedStore: it does, but the manifest contradicts the format.
     """
     content = read_manifest_json(path)
+    if content["format"] == MERGED:
+        raise NotAStore(
+            f"{path} is a merged store, and one store is wanted here; name one of its parts, such as "
+            f"{path / _first_part(content)}"
+        )
+    return _checked(Manifest, content, path)
+
+
+def read_merged(path: Path) -> MergedManifest:
+    """The manifest of a merged store, checked.
+
+    Raises:
+        NotAStore: the path holds no merged store of this version.
+        DamagedStore: it does, but the manifest contradicts the format.
+    """
+    return _checked(MergedManifest, read_manifest_json(path), path)
+
+
+def is_merged(path: Path) -> bool:
+    """Whether a folder is a merged store.
+
+    Raises:
+        NotAStore: it is no store at all.
+    """
+    return bool(read_manifest_json(path)["format"] == MERGED)
+
+
+def _first_part(content: dict[str, Any]) -> str:
+    try:
+        return str(content["parts"][0]["name"])
+    except (LookupError, TypeError):
+        return "?"
+
+
+def _checked[M: BaseModel](kind: type[M], content: dict[str, Any], path: Path) -> M:
     version = content.get("schema_version")
     if version != SCHEMA_VERSION:
         raise NotAStore(
@@ -241,7 +308,7 @@ def read_manifest(path: Path) -> Manifest:
             f"{SCHEMA_VERSION}; use the version that wrote it, or run planarize again"
         )
     try:
-        return Manifest.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -265,7 +332,7 @@ def read_manifest_json(path: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise NotAStore(f"{path / MANIFEST} is not JSON ({error}); {hint}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in (FORMAT, MERGED):
         raise NotAStore(f"{path / MANIFEST} does not describe a planar store; {hint}")
     return content
 

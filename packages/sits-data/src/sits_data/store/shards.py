@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -91,35 +92,38 @@ class Table:
         kind: such as `pixels`.
         columns: numbers in a row, whatever its shape.
         dtype: of a number.
-        headers: bytes before the first row, by shard.
+        headers: what comes before the first row, by shard.
     """
 
     folder: Path
     kind: str
     columns: int
     dtype: np.dtype[Any]
-    headers: tuple[int, ...]
+    headers: tuple[bytes, ...]
 
     @staticmethod
-    def create(
+    def of(
         folder: Path, kind: str, shards: Shards, *, row_shape: tuple[int, ...], dtype: DTypeLike
     ) -> "Table":
-        """Create the files, empty at their full length."""
+        """The table of some shards; its files are there, or are made by `create`."""
         dtype = np.dtype(dtype)
-        headers = []
+        shapes = [(rows, *row_shape) for rows in np.diff(shards.first).tolist()]
+        headers = tuple(_header(shape, dtype) for shape in shapes)
+        return Table(folder, kind, int(np.prod(row_shape)), dtype, headers)
+
+    def create(self, shards: Shards) -> None:
+        """Create the files, empty at their full length."""
+        row_bytes = self.columns * self.dtype.itemsize
         for shard, rows in enumerate(np.diff(shards.first).tolist()):
-            path = folder / shard_file(kind, shard)
-            shape = (rows, *row_shape)
-            with path.open("wb") as file:
-                headers.append(_write_header(file, shape, dtype))
-                _reserve(file, headers[-1] + int(np.prod(shape)) * dtype.itemsize)
-        return Table(folder, kind, int(np.prod(row_shape)), dtype, tuple(headers))
+            with (self.folder / shard_file(self.kind, shard)).open("wb") as file:
+                file.write(self.headers[shard])
+                _reserve(file, len(self.headers[shard]) + rows * row_bytes)
 
     def write(self, run: Run, rows: NDArray[Any]) -> None:
         """Write a run of rows, (run, columns); different runs may be written at the same time."""
         assert rows.dtype == self.dtype
         assert rows.shape[1] == self.columns
-        offset = self.headers[run.shard] + run.row * self.columns * self.dtype.itemsize
+        offset = len(self.headers[run.shard]) + run.row * self.columns * self.dtype.itemsize
         with (self.folder / shard_file(self.kind, run.shard)).open("r+b") as file:
             file.seek(offset)
             file.write(rows.data)
@@ -128,7 +132,7 @@ class Table:
 def write_npy(path: Path, values: NDArray[Any]) -> None:
     """Write an array, as `np.save` does, whose errors do not say that the disk is full."""
     with path.open("wb") as file:
-        _write_header(file, values.shape, values.dtype)
+        file.write(_header(values.shape, values.dtype))
         file.write(np.ascontiguousarray(values).data)
 
 
@@ -141,7 +145,8 @@ def _reserve(file: BinaryIO, size: int) -> None:
         file.truncate(size)
 
 
-def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+def _header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    file = BytesIO()
     header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
-    return file.tell()
+    return file.getvalue()
