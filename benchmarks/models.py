@@ -26,7 +26,7 @@ from sits_models.contract import collate
 from sits_models.data.normalisation import fit_normalisation
 from sits_models.data.planar import PlanarDataset
 from sits_models.data.regions import RegionBatch
-from sits_models.data.table import open_table
+from sits_models.data.residence import open_table
 from sits_models.methods import DINO, SimCLR
 from sits_models.methods.base import Method
 from sits_models.views.planar import draw

@@ -13,7 +13,8 @@ from sits_models.backbones import Features
 from sits_models.bench.features import LENGTH, Embedder, pick_device, pixel_places, view_length
 from sits_models.checkpoint import load_backbone, read_card
 from sits_models.data.items import Items
-from sits_models.data.table import PixelTable, open_table
+from sits_models.data.residence import open_table
+from sits_models.data.table import PixelTable
 from sits_models.errors import MissingDevice
 
 DEVICES = [
@@ -41,8 +42,10 @@ def table(parcels: Path) -> PixelTable:
 def expected_pixels(table: PixelTable, region: int) -> tuple[Tensor, Tensor]:
     """What `Pixels` says of a region, read without windows; and which pixels were ever clear."""
     first, size = int(table.first_row[region]), int(table.size[region])
-    digits = table.pixels[0][first : first + size].int() & 0xFFFF
-    clear = ((table.qa[0][first : first + size] & table.unclear_bits) == 0) & (digits != 0).all(-1)
+    dates = int(table.dated[0])
+    rows = slice(first, first + size)
+    digits = table.pixels[0].view(-1, dates, len(table.bands))[rows].int() & 0xFFFF
+    clear = ((table.qa[0].view(-1, dates)[rows] & table.unclear_bits) == 0) & (digits != 0).all(-1)
     values = (digits * table.scale + table.offset) * clear[..., None]
     count = clear.sum(1, keepdim=True)
     return torch.cat([values.sum(1), count], 1).float(), clear.any(1)
@@ -102,7 +105,7 @@ def test_neither_batch_size_nor_device_matters(table: PixelTable, pretrained: Pa
 def test_region_that_was_never_clear_is_zero(table: PixelTable) -> None:
     first, stop = int(table.first_row[2]), int(table.first_row[2] + table.size[2])
     qa = table.qa[0].clone()
-    qa[first:stop] = 2
+    qa.view(-1, int(table.dated[0]))[first:stop] = 2
     dark = replace(table, qa=(qa,))
     found = Embedder(Pixels(), None, 9).regions(dark, torch.tensor([1, 2]))
     assert found[0].abs().sum() > 0

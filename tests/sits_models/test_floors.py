@@ -10,7 +10,7 @@ from sits_models.bench.design import Design
 from sits_models.bench.floors import simple_floors
 from sits_models.bench.problem import Problem, pose
 from sits_models.bench.raw import raw_pixels, raw_regions
-from sits_models.data.table import open_table
+from sits_models.data.residence import open_table
 
 
 @pytest.fixture(scope="module")

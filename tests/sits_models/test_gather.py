@@ -15,7 +15,8 @@ from sits_data.orders import Neighbours, WalkKey, WalkLaw, neighbours, random_wa
 from sits_data.philox import philox as numpy_philox
 from sits_data.planar import gather
 from sits_models.data.normalisation import Normalisation
-from sits_models.data.table import PixelTable, curve_windows, open_table, table_of_arrays
+from sits_models.data.residence import open_table, table_of_arrays
+from sits_models.data.table import PixelTable, curve_windows
 from sits_models.ops import walks
 from sits_models.ops.gather import decode, planar_batch
 from sits_models.ops.philox import below, philox, rounds
@@ -42,9 +43,9 @@ def _table(seed: int, *, regions: int = 5, shards: int = 1) -> PixelTable:
         resolution_m=10,
         curves={"raster": np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])},
     )
-    cut = rows // 2
-    if shards == 1 or not cut:
+    if shards == 1:
         return table
+    cut = int(table.first_cell[regions // 2])
     return replace(
         table,
         pixels=(table.pixels[0][:cut], table.pixels[0][cut:]),
@@ -64,8 +65,7 @@ def test_fast_twin_equals_the_definition(seed: int, shards: int) -> None:
     light = torch.from_numpy(draws.uniform(0.5, 1.5, (4, 3)).astype(np.float32))
     batch = planar_batch(table, regions, index, times=times, normalisation=norm, light=light)
 
-    rows = table.first_row[regions, None] + index.clamp(min=0)
-    digits, quality = table.observations(rows, times.clamp(min=0))
+    digits, quality = table.observations(regions, index.clamp(min=0), times.clamp(min=0))
     real = (index >= 0)[:, None] & (times >= 0)[..., None]
     gain, bias = table.affine(norm, torch.device("cpu"))
     black = torch.from_numpy(norm.affine(1, 0)[1])

@@ -19,7 +19,7 @@ from sits_models.bench.features import Embedder
 from sits_models.checkpoint import ModelCard, save_checkpoint
 from sits_models.cli import main
 from sits_models.data.normalisation import Normalisation, fit_normalisation
-from sits_models.data.table import open_table
+from sits_models.data.residence import open_table
 from sits_models.errors import CheckpointMismatch, MissingDevice, NotACheckpoint
 from sits_models.predict import map_files, predict
 from sits_models.predict.classify import classify_pixels

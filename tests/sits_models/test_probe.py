@@ -19,7 +19,7 @@ from sits_models.bench.floors import random_twin
 from sits_models.bench.scores import SCORES, Scores
 from sits_models.checkpoint import load_backbone, load_head, read_card
 from sits_models.cli import main
-from sits_models.data.table import open_table
+from sits_models.data.residence import open_table
 from sits_models.errors import NotACheckpoint, RunExists
 from sits_models.probe import probe
 from sits_models.registry import register

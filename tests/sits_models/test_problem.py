@@ -14,8 +14,8 @@ from sits_models.bench.problem import Problem, pose
 from sits_models.bench.readers import READERS
 from sits_models.checkpoint import ModelCard, read_card
 from sits_models.data import PlanarDataModule
+from sits_models.data.residence import open_table
 from sits_models.data.splits import halves
-from sits_models.data.table import open_table
 from sits_models.errors import TooFewLabels
 
 CUT: dict[str, Any] = {"folds": 3, "gap_m": 30, "seed": 4}

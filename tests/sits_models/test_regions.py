@@ -11,7 +11,8 @@ from sits_data.errors import InvalidRequest
 from sits_models.data.items import few_items, items_of, with_classes
 from sits_models.data.normalisation import Normalisation
 from sits_models.data.regions import RegionBatch
-from sits_models.data.table import PixelTable, open_table
+from sits_models.data.residence import open_table
+from sits_models.data.table import PixelTable
 from sits_models.data.task_views import TaskViews
 
 
@@ -24,7 +25,7 @@ def of(table: PixelTable, regions: list[int], **settings: Any) -> RegionBatch:
     batch = RegionBatch(
         table=table,
         regions=torch.tensor(regions),
-        window=(0, len(table.dates)),
+        window=None,
         run=7,
         epoch=0,
         normalisation=None,
@@ -35,7 +36,8 @@ def of(table: PixelTable, regions: list[int], **settings: Any) -> RegionBatch:
 
 def test_view_is_the_store_along_the_rows_worked_by_hand(parcels: Path, table: PixelTable) -> None:
     store = open_store(parcels)
-    batch = of(table, [4, 2], window=(3, 7)).view(torch.tensor([[1, 0, -1], [0, 2, 2]]))
+    days = int(table.dates[0, 3]), int(table.dates[0, 7])
+    batch = of(table, [4, 2], window=days).view(torch.tensor([[1, 0, -1], [0, 2, 2]]))
     for number, (region, rows) in enumerate([(4, [1, 0]), (2, [0, 2, 2])]):
         pixels = store.region(region).pixels[rows, 3:7]
         seen = (pixels != 0).all(-1, keepdims=True)

@@ -1,3 +1,4 @@
+import itertools
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ def shown(keys: list[BatchKey]) -> list[list[int]]:
 def test_calendar_years_worked_by_hand() -> None:
     days = np.array(["2018-12-01", "2019-01-01", "2019-06-30", "2019-12-31", "2020-01-01"])
     dates = days.astype("datetime64[D]").astype(np.int32)
-    assert calendar_years(dates, min_dates=3) == [(1, 4)]
-    assert calendar_years(dates, min_dates=1) == [(0, 1), (1, 4), (4, 5)]
-    assert calendar_years(dates, min_dates=4) == [(0, 5)]  # no year has four: the whole series
+    first = [int(np.datetime64(f"{year}-01-01", "D").astype(int)) for year in (2018, 2019, 2020, 2021)]
+    assert calendar_years(dates, min_dates=3) == [(first[1], first[2])]
+    assert calendar_years(dates, min_dates=1) == list(itertools.pairwise(first))
+    assert calendar_years(dates, min_dates=4) == [(first[0], first[3])]  # no year has four: all
 
 
 @given(

@@ -8,14 +8,17 @@ import torch
 from sits_data import open_store
 from sits_data.errors import DamagedStore
 from sits_models.data.fixed import fixed_index, fixed_times
-from sits_models.data.table import open_table
+from sits_models.data.residence import open_table
 
 
 def test_a_table_holds_what_the_store_says(chips: Path) -> None:
     store, table = open_store(chips), open_table(chips)
     region = store.region(2)
     rows = slice(int(table.first_row[2]), int(table.first_row[2] + table.size[2]))
-    assert (table.pixels[0][rows].numpy().view(np.uint16) == region.pixels).all()
+    dates = len(store.dates)
+    cells = table.pixels[0].numpy().view(np.uint16).reshape(-1, dates, len(table.bands))
+    assert (cells[rows] == region.pixels).all()
+    assert (table.qa[0].numpy().reshape(-1, dates)[rows] == region.qa).all()
     assert (table.yx[rows].numpy() == region.yx).all()
     assert table.pixel_label is not None
     assert (table.pixel_label[rows].numpy() == region.labels).all()
@@ -65,7 +68,7 @@ def test_fixed_index_takes_the_middle_or_repeats(parcels: Path) -> None:
 def test_fixed_times_take_the_clearest_date_of_each_bin(parcels: Path) -> None:
     table = open_table(parcels)
     times = fixed_times(table, 4)
-    days = table.dates - table.dates[0]
+    days = table.dates[0] - table.dates[0, 0]
     span = int(days[-1]) + 1
     assert (times.diff(dim=1) >= 0).all()
     for number in range(4):

@@ -8,14 +8,14 @@ import torch
 from sits_data.errors import InvalidRequest
 from sits_models.data.normalisation import Normalisation
 from sits_models.data.regions import RegionBatch
-from sits_models.data.table import open_table
+from sits_models.data.residence import open_table
 from sits_models.views.planar import View, draw
 
 
 def _batch(store: Path, *, regions: list[int], epoch: int = 2, run: int = 1) -> RegionBatch:
     table = open_table(store)
     cpu = torch.device("cpu")
-    return RegionBatch(table, torch.tensor(regions), (0, len(table.dates)), run, epoch, None, cpu)
+    return RegionBatch(table, torch.tensor(regions), None, run, epoch, None, cpu)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_dates_are_ascending_distinct_and_clear_first(batch: RegionBatch) -> Non
         for row, region in enumerate(batch.regions.tolist()):
             days = view["dates"][row][view["pad_mask"][row]]
             assert (days.diff() > 0).all()
-            clear = table.dates[table.clear_share[region] >= 0.1]
+            clear = table.dates[0][table.clear_share[region] >= 0.1]
             assert set(days.tolist()) <= set(clear.tolist())
             assert len(days) == min(5, len(clear))
 
@@ -68,7 +68,7 @@ def test_a_window_of_dates_has_no_holes(batch: RegionBatch) -> None:
     for number in range(8):
         view = draw(batch, View(4, 3, "window"), number)
         for row, region in enumerate(batch.regions.tolist()):
-            clear = batch.table.dates[batch.table.clear_share[region] >= 0.1].tolist()
+            clear = batch.table.dates[0][batch.table.clear_share[region] >= 0.1].tolist()
             days = view["dates"][row][view["pad_mask"][row]].tolist()
             first = clear.index(days[0])
             assert days == clear[first : first + len(days)]

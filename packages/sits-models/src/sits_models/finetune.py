@@ -19,8 +19,8 @@ from sits_models.bench.problem import Fold, Numbers, Problem, pose
 from sits_models.bench.scores import Row, Scores, save_scores
 from sits_models.checkpoint import ModelCard, check_card, read_card, save_checkpoint
 from sits_models.data.datamodule import PlanarDataModule
+from sits_models.data.residence import open_table
 from sits_models.data.stores import open_stores
-from sits_models.data.table import open_table
 from sits_models.errors import InvalidConfig
 from sits_models.fit import Config, card_of, make_trainer, parse, train
 from sits_models.runs import CONFIG, check_free, new_run

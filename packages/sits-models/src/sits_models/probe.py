@@ -15,8 +15,8 @@ from sits_models.bench.problem import pose
 from sits_models.bench.readers import fit_linear
 from sits_models.bench.scores import Scores, save_scores
 from sits_models.checkpoint import ModelCard, check_card, load_backbone, read_card, save_checkpoint
+from sits_models.data.residence import open_table
 from sits_models.data.stores import open_stores
-from sits_models.data.table import open_table
 from sits_models.fit.cards import data_line
 from sits_models.runs import check_free, new_run
 

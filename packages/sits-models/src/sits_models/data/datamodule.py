@@ -20,11 +20,12 @@ from sits_models.data.loader import RegionLoader
 from sits_models.data.normalisation import Normalisation, fit_normalisation
 from sits_models.data.planar import PlanarDataset
 from sits_models.data.regions import RegionBatch
+from sits_models.data.residence import Resident, buffered_shards, join_tables, shards_of
 from sits_models.data.sampler import Group, StoreYearSampler, calendar_years
 from sits_models.data.sides import FOLDS, SplitName, choose_sides
 from sits_models.data.splits import Split
-from sits_models.data.stores import open_stores, shared_classes
-from sits_models.data.table import PixelTable, Resident, open_table
+from sits_models.data.stores import open_groups, shared_classes
+from sits_models.data.table import PixelTable, Window
 from sits_models.data.task_views import TaskViews
 from sits_models.ranges import COUNT, NOT_NEGATIVE, check_ranges
 
@@ -34,11 +35,14 @@ _log = logging.getLogger("sits_models")
 class PlanarDataModule(NonGeoDataModule):
     """Batches of regions of planar stores, split in space, normalised by what trains.
 
+    The parts of a merged store of one UTM zone share batches, and are one table.
+
     Loaders yield `RegionBatch`. A task gets it as a `Batch` of the contract; a model that has the
     attribute `takes_regions = True` gets it as it is and draws its own views.
 
-    After `setup` there are `stores`, `tables`, `bands`, `classes`, `normalisation`, `chosen` (the
-    `Split`, or None where all train), and `train_regions` and `test_regions`, positions in each store.
+    After `setup` there are `stores` (the parts of a merged one by themselves), `tables`, `bands`,
+    `classes`, `normalisation`, `chosen` (the `Split`, or None where all train), and `train_regions` and
+    `test_regions`, positions in each store.
 
     Args:
         root: a store, or several of the same bands and resolution; "." is the only `*.planar` of the
@@ -61,7 +65,9 @@ class PlanarDataModule(NonGeoDataModule):
         fraction: of the labels of each class, above 0 to 1; None for all.
         shots: labels of each class; None for all.
         unit: what one sample is; a "pixel" is an image of one position. None is "region".
-        resident: whether pixels are copied to the training device, see `open_table`.
+        resident: whether pixels are copied to the training device, see `open_table`. Where "auto" finds
+            that they do not fit, files are shuffled some at a time, as many as a quarter of the free
+            memory holds: batches then depend on the machine.
         seed: of splits, few labels, order of samples and views.
         num_workers: no use is made of it: batches are index lists, and gathered on the device.
         normalisation: of a checkpoint, say; None fits one to the training regions.
@@ -115,6 +121,7 @@ class PlanarDataModule(NonGeoDataModule):
         self.chosen: Split | None = None
         self.train_regions: list[NDArray[np.int64]] = []
         self.test_regions: list[NDArray[np.int64]] = []
+        self._grouped: list[int] = []
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
         """Open the stores and decide who trains; the second time that is known.
@@ -125,8 +132,9 @@ class PlanarDataModule(NonGeoDataModule):
             TooFewLabels: labels are missing, or cannot be split as asked.
         """
         if not self.tables:
-            self._choose_regions()
-            self._open_tables()
+            groups = open_groups(self.root)
+            self._choose_regions([store for group in groups for store in group])
+            self._open_tables(groups)
         if self.trainer is not None and not any(map(len, self.test_regions)):
             self.trainer.limit_val_batches = 0  # nobody to validate on; an empty loader makes it warn
 
@@ -138,8 +146,7 @@ class PlanarDataModule(NonGeoDataModule):
                 self.tables, items, fraction=self.fraction, shots=self.shots, seed=self.seed
             )
         years = self.split == "none" if self.years is None else self.years
-        windows = [_years(table) if years else [(0, len(table.dates))] for table in self.tables]
-        return self._loader(items, windows, train=True)
+        return self._loader(items, self._training_groups(items, years=years), train=True)
 
     def val_dataloader(self) -> RegionLoader | list[RegionLoader]:  # type: ignore[override]
         """The regions that test, in order; no loader where all regions train."""
@@ -215,10 +222,10 @@ class PlanarDataModule(NonGeoDataModule):
                 "split, and fold null to train on all labelled regions"
             )
 
-    def _choose_regions(self) -> None:
+    def _choose_regions(self, stores: list[PlanarStore]) -> None:
         if self.split is None:
             self.split = "none" if self._takes_regions else "blocks"
-        self.stores = open_stores(self.root)
+        self.stores = stores
         self.bands = self.stores[0].manifest.bands
         self.classes, _ = shared_classes(self.stores)
         sides = choose_sides(
@@ -235,37 +242,51 @@ class PlanarDataModule(NonGeoDataModule):
             _log.info("%s", self.chosen.description)
         self.normalisation = self.normalisation or fit_normalisation(self.stores, self.train_regions)
 
-    def _open_tables(self) -> None:
+    def _open_tables(self, groups: list[list[PlanarStore]]) -> None:
         device = self.trainer.strategy.root_device if self.trainer else "cpu"
+        self._grouped = [len(group) for group in groups]
         self.tables = [
-            with_classes(open_table(store, device=device, resident=self.resident), self.classes)
-            for store in self.stores
+            with_classes(join_tables(group, device=device, resident=self.resident), self.classes)
+            for group in groups
         ]
         if self.unit == "region" and not self._takes_regions:
             self.views.check(self.tables)
 
     def _items(self, regions: Sequence[NDArray[np.int64]], *, labelled: bool) -> list[Items]:
+        """The samples of each table that some regions of each store make."""
+        first = np.cumsum([0, *map(len, self.stores)])
+        stops = np.cumsum(self._grouped).tolist()
+        starts = [0, *stops[:-1]]
+        positions = [
+            np.concatenate([regions[n] + first[n] - first[start] for n in range(start, stop)])
+            for start, stop in zip(starts, stops, strict=True)
+        ]
         return [
             items_of(table, chosen, unit=self.unit, labelled=labelled)
-            for table, chosen in zip(self.tables, regions, strict=True)
+            for table, chosen in zip(self.tables, positions, strict=True)
         ]
 
     def _evaluation_loader(
         self, regions: Sequence[NDArray[np.int64]], *, labelled: bool
     ) -> RegionLoader | list[RegionLoader]:
         items = self._items(regions, labelled=labelled)
-        windows = [[(0, len(table.dates))] for table in self.tables]
-        return self._loader(items, windows, train=False) if any(map(len, items)) else []
+        groups = [Group(number, None, np.arange(len(one))) for number, one in enumerate(items)]
+        return self._loader(items, groups, train=False) if any(map(len, items)) else []
 
-    def _loader(
-        self, items: list[Items], windows: list[list[tuple[int, int]]], *, train: bool
-    ) -> RegionLoader:
+    def _training_groups(self, items: list[Items], *, years: bool) -> list[Group]:
+        groups = []
+        for number, (table, one) in enumerate(zip(self.tables, items, strict=True)):
+            buffer = buffered_shards(table) if self.resident == "auto" else None
+            shard = shards_of(table)[one.regions] if buffer else None
+            for window, shown in _years(table) if years else [(None, np.full(len(table), True))]:
+                some = np.flatnonzero(shown[one.regions])
+                part = None if shard is None else shard[some]
+                groups.append(Group(number, window, some, part, buffer or 1))
+        return groups
+
+    def _loader(self, items: list[Items], groups: list[Group], *, train: bool) -> RegionLoader:
         sampler = StoreYearSampler(
-            [
-                Group(store, window, np.arange(len(items[store])))
-                for store, some in enumerate(windows)
-                for window in some
-            ],
+            groups,
             batch_size=self.batch_size,
             seed=self.seed,
             rank=self.trainer.global_rank if self.trainer else 0,
@@ -277,8 +298,16 @@ class PlanarDataModule(NonGeoDataModule):
         return RegionLoader(sampler, self.tables, items, normalisation=self.normalisation)
 
 
-def _years(table: PixelTable) -> list[tuple[int, int]]:
-    windows = calendar_years(table.dates.cpu().numpy())
-    used = sum(stop - first for first, stop in windows)
-    _log.info("%d of %d dates, in %d periods of batches", used, len(table.dates), len(windows))
-    return windows
+def _years(table: PixelTable) -> list[tuple[Window, NDArray[np.bool_]]]:
+    """The years of a table, and which regions have enough dates in each."""
+    calendar, found = table.calendar.cpu().numpy(), dict[Window, list[int]]()
+    for number, (days, dated) in enumerate(zip(table.dates.tolist(), table.dated.tolist(), strict=True)):
+        for window in calendar_years(np.array(days[:dated])):
+            found.setdefault(window, []).append(number)
+    dates = table.dates.cpu().numpy()
+    used = sum(
+        int(((first <= dates[calendars]) & (dates[calendars] < stop)).sum())
+        for (first, stop), calendars in found.items()
+    )
+    _log.info("%d of %d dates, in %d periods of batches", used, int(table.dated.sum()), len(found))
+    return [(window, np.isin(calendar, found[window])) for window in sorted(found)]

@@ -33,15 +33,20 @@ def fixed_times(table: PixelTable, dates: int) -> Tensor:
         dates: bins, T.
 
     Returns:
-        (R, T) int64 positions along the table's dates, ascending.
+        (R, T) int64 positions of each region's calendar, ascending.
     """
-    days = (table.dates - table.dates[0]).double()
-    span = float(days[-1]) + 1
-    bin_of = (days * dates / span).long()
-    middle = (torch.arange(dates, device=table.device) + 0.5) * span / dates
     clear = table.clear_share
-    chosen = (days[:, None] - middle).abs().argmin(0).expand(len(table), -1).clone()
-    for number in sorted(set(bin_of.tolist())):
-        inside = torch.nonzero(bin_of == number)[:, 0]
-        chosen[:, number] = inside[clear[:, inside].argmax(1)]
+    chosen = torch.zeros(len(table), dates, dtype=torch.int64, device=table.device)
+    for calendar, dated in enumerate(table.dated.tolist()):
+        mine = torch.nonzero(table.calendar == calendar)[:, 0]
+        days = (table.dates[calendar, :dated] - table.dates[calendar, 0]).double()
+        span = float(days[-1]) + 1
+        bin_of = (days * dates / span).long()
+        middle = (torch.arange(dates, device=table.device) + 0.5) * span / dates
+        nearest = (days[:, None] - middle).abs().argmin(0)
+        times = nearest.expand(len(mine), -1).clone()
+        for number in sorted(set(bin_of.tolist())):
+            inside = torch.nonzero(bin_of == number)[:, 0]
+            times[:, number] = inside[clear[mine[:, None], inside].argmax(1)]
+        chosen[mine] = times
     return chosen

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sits_data.regions import block_names
 from sits_data.store import PlanarStore
-from sits_models.data.stores import check_labels, shared_classes
+from sits_models.data.stores import check_labels, name_stores, shared_classes
 from sits_models.errors import TooFewLabels
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Ground:
         import pandas as pd
 
         check_labels(stores)
-        name = ", ".join(str(store.path) for store in stores)
+        name = name_stores(stores)
         labels = np.concatenate(shared_classes(stores)[1])
         positions = np.flatnonzero(labels >= 0)
         frames = [store.to_geopandas() for store in stores]

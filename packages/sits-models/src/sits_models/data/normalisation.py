@@ -14,6 +14,7 @@ from pydantic import BaseModel, model_validator
 from sits_data.errors import InvalidRequest
 from sits_data.store import PlanarStore
 from sits_data.store.statistics import DN_VALUES, count_values
+from sits_models.data.stores import name_stores
 
 Positions = NDArray[np.int64]
 
@@ -95,17 +96,19 @@ def fit_normalisation(
                 f"stores must share their bands, {store.path} has {', '.join(store.manifest.bands)} "
                 f"and {stores[0].path} {', '.join(bands)}; planarize them from cubes of the same bands"
             )
-    counts = np.stack(
-        [count_values(store, chosen) for store, chosen in zip(stores, regions, strict=True)]
-    )
+    # Stores of one convention are counted together: a merged one has hundreds of parts.
+    conventions = list(dict.fromkeys((one.manifest.scale, one.manifest.offset) for one in stores))
+    counts = np.zeros((len(conventions), len(bands), DN_VALUES), np.int64)
+    for store, chosen in zip(stores, regions, strict=True):
+        convention = conventions.index((store.manifest.scale, store.manifest.offset))
+        counts[convention] += count_values(store, chosen)
     if not counts.any():
         raise InvalidRequest(
             f"no clear observation in {sum(map(len, regions))} training regions of "
-            f"{', '.join(str(store.path) for store in stores)}; planarize with another --mask, or "
+            f"{name_stores(stores)}; planarize with another --mask, or "
             "give more dates or regions"
         )
-    scales = np.array([store.manifest.scale for store in stores])[:, None]
-    offsets = np.array([store.manifest.offset for store in stores])[:, None]
+    scales, offsets = np.array(conventions).T[..., None]
     values = (np.arange(DN_VALUES) * scales + offsets).ravel()
     ascending = np.argsort(values, kind="stable")
     values = values[ascending]

@@ -16,7 +16,8 @@ from sits_data.store import open_store
 from sits_models.contract import Batch, Sample
 from sits_models.data.fixed import fixed_index, fixed_times
 from sits_models.data.normalisation import Normalisation
-from sits_models.data.table import PixelTable, Resident, open_table
+from sits_models.data.residence import Resident, open_table
+from sits_models.data.table import PixelTable
 from sits_models.ops.gather import planar_batch
 
 _NOT_IN_A_SAMPLE = ("pad_mask", "length")

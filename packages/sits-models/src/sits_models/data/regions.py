@@ -11,20 +11,20 @@ from torch import Tensor
 
 from sits_models.contract import Batch
 from sits_models.data.normalisation import Normalisation
-from sits_models.data.table import PixelTable
+from sits_models.data.table import PixelTable, Window
 from sits_models.ops.gather import planar_batch
 
 
 @dataclass(frozen=True, eq=False)
 class RegionBatch:
-    """Some regions of one store and one period; Lightning moves it by `.to(device)`.
+    """Some regions of one table and one period; Lightning moves it by `.to(device)`.
 
     In `self.log` pass `batch_size=len(batch)`: Lightning cannot guess it from the table.
 
     Args:
-        table: the pixels of the store.
+        table: the pixels.
         regions: (B,) int64 positions in the table, on `device`.
-        window: dates that views may show, first and stop along `table.dates`.
+        window: days that views may show, first and stop; None for all.
         run: seed of the run, for keyed draws.
         epoch: for keyed draws; -1 is evaluation, whose draws stay fixed.
         normalisation: of the values; None leaves reflectance.
@@ -34,7 +34,7 @@ class RegionBatch:
 
     table: PixelTable
     regions: Tensor
-    window: tuple[int, int]
+    window: Window | None
     run: int
     epoch: int
     normalisation: Normalisation | None
@@ -67,12 +67,12 @@ class RegionBatch:
 
         Args:
             index: (B, L) int64 region-local rows, -1 = padded position.
-            times: (B, T) int64 positions along `table.dates`, ascending, -1 padded at the tail; None
-                takes all dates of the window.
+            times: (B, T) int64 positions of each region's calendar, ascending, -1 padded at the tail;
+                None takes all dates of the window.
             light: (B, C) float32 factors that reflectance is multiplied by; None for none.
         """
         if times is None:
-            times = torch.arange(*self.window, device=self.table.device).expand(len(self), -1)
+            times = self.table.positions(self.regions.to(self.table.device), self.window)
         batch = planar_batch(
             self.table,
             self.regions,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sits_data.errors import InvalidRequest
 
 Window = tuple[int, int]
+"""First day and stop, counted from 1970-01-01."""
 
 _LEAST = 2
 
@@ -23,53 +24,56 @@ class Group:
     """Samples that may share a batch.
 
     Args:
-        store: its number.
-        window: the dates that they show, first and stop along the store's dates.
+        store: number of their table.
+        window: the days that they show; None for all.
         items: (N,) int64 numbers of the samples: positions of regions, or of pixels.
+        shard: (N,) int64 file that each lies in, where no more than `buffer` of them shall be read at
+            a time; None shuffles all.
+        buffer: how many files.
     """
 
     store: int
-    window: Window
+    window: Window | None
     items: NDArray[np.int64]
+    shard: NDArray[np.int64] | None = None
+    buffer: int = 1
 
 
 class BatchKey(NamedTuple):
     """One batch: everything that decides what is in it.
 
     Args:
-        store: its number.
-        window: dates, first and stop along the store's.
+        store: number of its table.
+        window: days; None for all.
         items: (B,) int64 numbers of the samples.
         epoch: whose draws are meant; -1 is evaluation.
     """
 
     store: int
-    window: Window
+    window: Window | None
     items: NDArray[np.int64]
     epoch: int
 
 
 def calendar_years(dates: NDArray[np.integer[Any]], *, min_dates: int = 8) -> list[Window]:
-    """The calendar years (UTC) of a series that have enough dates; the whole series where none has.
+    """The calendar years (UTC) of a series that have enough dates; all of its years where none has.
 
     Args:
         dates: (T,) days since 1970-01-01, ascending.
         min_dates: that a year must have.
 
-    Returns:
-        First and stop of each year along `dates`.
-
     >>> calendar_years(np.array([0, 100, 200, 365, 400]), min_dates=3)
-    [(0, 3)]
+    [(0, 365)]
     """
-    years = np.asarray(dates, "datetime64[D]").astype("datetime64[Y]")
-    _, first, count = np.unique(years, return_index=True, return_counts=True)
-    windows = [
-        (int(start), int(start + size))
-        for start, size in zip(first, count, strict=True)
-        if size >= min_dates
-    ]
-    return windows or [(0, len(dates))]
+    year_of = np.asarray(dates, "datetime64[D]").astype("datetime64[Y]")
+    years, count = np.unique(year_of, return_counts=True)
+    enough = years[count >= min_dates]
+    windows = [(_first_day(year), _first_day(year + 1)) for year in enough]
+    return windows or [(_first_day(years[0]), _first_day(years[-1] + 1))]
+
+
+def _first_day(year: np.datetime64) -> int:
+    return int(year.astype("datetime64[D]").astype(np.int64))
 
 
 class StoreYearSampler:
@@ -77,7 +81,8 @@ class StoreYearSampler:
 
     Shuffled, an epoch shows each sample once, but for what does not fill a batch: that is left out
     (`drop_last`), others each time, or makes a smaller batch. A group smaller than a batch makes one
-    smaller batch, and a single sample none, for there is nothing to tell it apart from.
+    smaller batch, and a single sample none, for there is nothing to tell it apart from. Of a group
+    that names its files, some files are shuffled at a time, and its batches follow each other.
 
     Several processes get equal parts of each batch, so that they step together and gathered
     negatives come from one store and period too.
@@ -128,13 +133,10 @@ class StoreYearSampler:
     def __iter__(self) -> Iterator[BatchKey]:
         draws = np.random.default_rng([self.seed % 2**32, self.epoch])
         batches = [
-            (group, part)
-            for group in self.groups
-            for part in self._parts(self._ordered(group.items, draws))
+            (group, part) for group in self.groups for part in self._parts(self._ordered(group, draws))
         ]
-        order = draws.permutation(len(batches)) if self.shuffle else range(len(batches))
         epoch = self.epoch if self.shuffle else -1
-        for number in order:
+        for number in self._sequence([group for group, _ in batches], draws):
             group, items = batches[number]
             mine = np.array_split(items, self.world_size)[self.rank]
             # In evaluation a last batch may be too small to share: processes then repeat a sample.
@@ -145,8 +147,26 @@ class StoreYearSampler:
         """Samples of the smallest batch, all processes together."""
         return self.world_size * (min(_LEAST, self.batch_size) if self.shuffle else 1)
 
-    def _ordered(self, items: NDArray[np.int64], draws: np.random.Generator) -> NDArray[np.int64]:
-        return draws.permutation(items) if self.shuffle else items
+    def _ordered(self, group: Group, draws: np.random.Generator) -> NDArray[np.int64]:
+        if not self.shuffle:
+            return group.items
+        if group.shard is None:
+            return draws.permutation(group.items)
+        shards = draws.permutation(np.unique(group.shard))
+        buffers = [shards[i : i + group.buffer] for i in range(0, len(shards), group.buffer)]
+        inside = (group.items[np.isin(group.shard, buffer)] for buffer in buffers)
+        return np.concatenate([draws.permutation(items) for items in inside])
+
+    def _sequence(self, groups: list[Group], draws: np.random.Generator) -> Sequence[int]:
+        """Batches in the order in which they are shown: those that share files stay together."""
+        if not self.shuffle:
+            return range(len(groups))
+        mixed: list[int] = draws.permutation(len(groups)).tolist()
+        if all(group.shard is None for group in groups):
+            return mixed
+        # Groups in the order in which the mixture first names them, each in its own order.
+        rank = {id(groups[number]): place for place, number in reversed(list(enumerate(mixed)))}
+        return sorted(range(len(groups)), key=lambda number: rank[id(groups[number])])
 
     def _parts(self, items: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         return [items[start:stop] for start, stop in self._cuts(len(items))]

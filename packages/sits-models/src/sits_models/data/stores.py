@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from sits_data.errors import InvalidRequest
 from sits_data.manifest import LabelClass
-from sits_data.store import PlanarStore, open_store
+from sits_data.store import PlanarStore, open_parts
 from sits_models.errors import TooFewLabels
 
 Labels = NDArray[np.int64]
+
+_NAMED = 3
 
 
 def find_stores(root: str | Path | Sequence[str | Path] = ".") -> list[Path]:
@@ -43,14 +45,37 @@ def find_stores(root: str | Path | Sequence[str | Path] = ".") -> list[Path]:
     )
 
 
-def open_stores(root: str | Path | Sequence[str | Path] = ".") -> list[PlanarStore]:
-    """Open the stores that are meant, and check that one model can take them all.
+def open_groups(root: str | Path | Sequence[str | Path] = ".") -> list[list[PlanarStore]]:
+    """The stores that are meant, those together whose regions may share a batch.
+
+    A store is by itself, but for the parts of a merged one: there those of a UTM zone are together.
 
     Raises:
         NotAStore, DamagedStore: a path holds no store of this version, or not all of it.
         InvalidRequest: see `find_stores`; or bands or resolutions differ.
     """
-    stores = [open_store(path) for path in find_stores(root)]
+    groups: list[list[PlanarStore]] = []
+    for path in find_stores(root):
+        zones: dict[str, list[PlanarStore]] = {}
+        for part in open_parts(path):
+            zones.setdefault(part.manifest.grid.crs, []).append(part)
+        groups += zones.values()
+    _check_alike([store for group in groups for store in group])
+    return groups
+
+
+def open_stores(root: str | Path | Sequence[str | Path] = ".") -> list[PlanarStore]:
+    """Open the stores that are meant, each part of a merged one by itself; see `open_groups`."""
+    return [store for group in open_groups(root) for store in group]
+
+
+def name_stores(stores: Sequence[PlanarStore]) -> str:
+    """The paths of some stores for a message, however many they are."""
+    some = ", ".join(str(store.path) for store in stores[:_NAMED])
+    return some if len(stores) <= _NAMED else f"{some} and {len(stores) - _NAMED} more"
+
+
+def _check_alike(stores: Sequence[PlanarStore]) -> None:
     first = stores[0]
     for store in stores[1:]:
         for what, ours, theirs in [
@@ -66,7 +91,6 @@ def open_stores(root: str | Path | Sequence[str | Path] = ".") -> list[PlanarSto
                     f"stores must have the same {what}, {store.path} has {ours} and {first.path} "
                     f"{theirs}; train on one of them, or build their cubes alike"
                 )
-    return stores
 
 
 def shared_classes(stores: Sequence[PlanarStore]) -> tuple[tuple[LabelClass, ...], list[Labels]]:
@@ -102,6 +126,6 @@ def check_labels(stores: Sequence[PlanarStore]) -> None:
     if found < 2:
         raise TooFewLabels(
             "labels of at least two classes are needed, "
-            f"{', '.join(str(store.path) for store in stores)} has {found or 'none'}; planarize with "
+            f"{name_stores(stores)} has {found or 'none'}; planarize with "
             "--label-field or --labels, from a column or raster of more classes"
         )

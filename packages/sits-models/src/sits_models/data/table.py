@@ -1,28 +1,27 @@
-"""The pixels of a store as tensors: mapped from disk, or resident on the device that trains."""
+"""The pixels of regions as tensors: where each observation lies, and what is known of each region."""
 
 import logging
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from itertools import pairwise
+from typing import Literal, NamedTuple
 
 import numpy as np
-import psutil
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from sits_data.errors import DamagedStore
 from sits_data.manifest import LabelClass
 from sits_data.orders import neighbours, spectral
-from sits_data.store import PlanarStore, open_store
 from sits_models.data.normalisation import Normalisation
 
-Resident = Literal["auto", "always", "never"]
+Window = tuple[int, int]
+"""First day and stop, counted from 1970-01-01."""
 
-_ROWS = 1 << 16
+NO_DAY = 1 << 40
+"""Stands behind the last date of a calendar that is shorter than others."""
+
+_CELLS = 1 << 21
 
 _log = logging.getLogger("sits_models")
 
@@ -41,27 +40,47 @@ class Near(NamedTuple):
     bounds: Tensor | None = None
 
 
+class Stretch(NamedTuple):
+    """Regions after each other whose pixels lie after each other and share their dates.
+
+    Args:
+        rows: of the table.
+        digits: (rows, T, C) int16, the bits of uint16 DN.
+        quality: (rows, T) uint8 bits.
+    """
+
+    rows: slice
+    digits: Tensor
+    quality: Tensor
+
+
 @dataclass(frozen=True, eq=False)
 class PixelTable:
     """One row a pixel, a region's rows after each other; all tensors lie on `device`.
 
+    A *cell* is what was observed of one pixel on one date. Cells of a pixel follow each other, in the
+    order of its region's *calendar*; regions of one store share one, those of several may differ.
+
     Args:
-        pixels: of each shard, (rows, T, C) int16, the bits of uint16 DN; 0 = not observed.
-        qa: of each shard, (rows, T) uint8 bits.
+        pixels: of each shard, (cells, C) int16, the bits of uint16 DN; 0 = not observed.
+        qa: of each shard, (cells,) uint8 bits.
         yx: (N, 2) int32 row and column on the cube's grid, of all shards.
         curves: (N,) int32 region-local rows along each stored curve.
         first_row, size: (R,) int64 where each region's rows start, and how many they are.
-        region_id: (R,) int64 id in the source.
+        first_cell: (R,) int64 where its cells start, counted through all shards; a region is in one.
+        calendar: (R,) int64 its row of `dates`.
+        region_id: (R,) int64 id in the source; its number where there are several sources.
         label: (R,) int64, -1 = unlabelled.
         pixel_label: (N,) int64, -1 = unlabelled; None where labels are those of regions.
-        dates: (T,) int64 days since 1970-01-01.
+        dates: (D, T) int64 days since 1970-01-01, ascending, then `NO_DAY`.
+        dated: (D,) int64 how many days each calendar has.
         classes: by label.
         bands: ids in the order of the band axis.
         scale, offset: reflectance = DN * scale + offset.
         unclear_bits: bits of `qa` that count as unclear.
         resolution_m: pixel size.
         device: where the tensors lie.
-        resident: False where `pixels` and `qa` are mapped from disk.
+        resident: False where `pixels` and `qa` are mapped from disk; else they are one shard.
     """
 
     pixels: tuple[Tensor, ...]
@@ -70,10 +89,13 @@ class PixelTable:
     curves: Mapping[str, Tensor]
     first_row: Tensor
     size: Tensor
+    first_cell: Tensor
+    calendar: Tensor
     region_id: Tensor
     label: Tensor
     pixel_label: Tensor | None
     dates: Tensor
+    dated: Tensor
     classes: tuple[LabelClass, ...]
     bands: tuple[str, ...]
     scale: float
@@ -96,15 +118,15 @@ class PixelTable:
 
     @cached_property
     def clear_share(self) -> Tensor:
-        """(R, T) float16 share of each region's pixels that are clear on each date; read once."""
+        """(R, T) float16 share of each region's pixels that are clear on each date; read once.
+
+        0 where its calendar has ended.
+        """
         region = torch.repeat_interleave(torch.arange(len(self), device=self.device), self.size)
-        total = torch.zeros(len(self), len(self.dates), device=self.device)
-        start = 0
-        for qa in self.qa:
-            for first in range(0, len(qa), _ROWS):
-                clear = (qa[first : first + _ROWS] & self.unclear_bits) == 0
-                total.index_add_(0, region[start : start + len(clear)], clear.float())
-                start += len(clear)
+        total = torch.zeros(len(self), self.dates.shape[1], device=self.device)
+        for rows, _, quality in self.stretches():
+            clear = ((quality & self.unclear_bits) == 0).float()
+            total[:, : clear.shape[1]].index_add_(0, region[rows], clear)
         return (total / self.size[:, None]).half()
 
     @cached_property
@@ -131,36 +153,82 @@ class PixelTable:
     def spectra(self) -> Tensor:
         """(N, C) float32 median reflectance of each pixel on its clear dates; 0 without any."""
         found = []
-        for digits, qa in zip(self.pixels, self.qa, strict=True):
-            for first in range(0, len(qa), _ROWS):
-                dn = digits[first : first + _ROWS].int() & 0xFFFF
-                clear = (qa[first : first + _ROWS] & self.unclear_bits) == 0
-                seen = clear[..., None] & (dn != 0).all(2, keepdim=True)
-                values = (dn * self.scale + self.offset).where(seen, torch.nan)
-                found.append(values.nanmedian(1).values.nan_to_num())
+        for _, digits, quality in self.stretches():
+            dn = digits.int() & 0xFFFF
+            clear = (quality & self.unclear_bits) == 0
+            seen = clear[..., None] & (dn != 0).all(2, keepdim=True)
+            values = (dn * self.scale + self.offset).where(seen, torch.nan)
+            found.append(values.nanmedian(1).values.nan_to_num())
         return torch.cat(found)
 
-    def observations(self, rows: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+    def stretches(self) -> Iterator[Stretch]:
+        """All pixels in order, a bounded number of cells at a time."""
+        dated = self.dated[self.calendar].cpu()
+        shard = torch.searchsorted(self.shard_ends, self.first_cell, right=True).cpu()
+        first, size, cell = self.first_row.cpu(), self.size.cpu(), self.first_cell.cpu()
+        ends = (first + size).tolist()
+        change = torch.nonzero((dated.diff() != 0) | (shard.diff() != 0))[:, 0] + 1
+        bounds = [0, *change.tolist(), len(self)]
+        for region, stop in pairwise(bounds):
+            dates, number = int(dated[region]), int(shard[region])
+            shift = 0 if number == 0 else int(self.shard_ends[number - 1])
+            start, row = int(cell[region]) - shift, int(first[region])
+            step = max(1, _CELLS // dates)
+            for offset in range(0, ends[stop - 1] - row, step):
+                rows = slice(row + offset, min(row + offset + step, ends[stop - 1]))
+                cells = slice(start + offset * dates, start + (rows.stop - row) * dates)
+                shape = rows.stop - rows.start, dates
+                digits = self.pixels[number][cells].view(*shape, len(self.bands))
+                yield Stretch(rows, digits, self.qa[number][cells].view(shape))
+
+    def days(self, regions: Tensor) -> Tensor:
+        """The calendars of some regions: (B, T) int64, `NO_DAY` where one has ended."""
+        return self.dates[self.calendar[regions]]
+
+    def span(self, regions: Tensor, window: Window | None = None) -> tuple[Tensor, Tensor]:
+        """Which positions of each region's calendar lie in a window: first and stop, (B,) int64."""
+        if window is None:
+            stop = self.dated[self.calendar[regions]]
+            return torch.zeros_like(stop), stop
+        days = self.days(regions).contiguous()
+        edges = torch.tensor(window, device=self.device).expand(len(days), -1).contiguous()
+        first, stop = torch.searchsorted(days, edges).unbind(1)
+        return first, stop
+
+    def positions(self, regions: Tensor, window: Window | None = None) -> Tensor:
+        """All positions of each region's calendar in a window: (B, T) int64, -1 padded at the tail."""
+        first, stop = self.span(regions, window)
+        longest = int((stop - first).max()) if len(regions) else 0
+        place = first[:, None] + torch.arange(longest, device=self.device)
+        return torch.where(place < stop[:, None], place, -1)
+
+    def observations(self, regions: Tensor, index: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
         """Digital numbers and quality of some pixels on some dates.
 
         Args:
-            rows: (B, L) int64 rows of the table.
-            times: (B, T) int64 positions along `dates`.
+            regions: (B,) int64 positions.
+            index: (B, L) int64 region-local rows.
+            times: (B, T) int64 positions of the region's calendar.
 
         Returns:
             (B, L, T, C) int16 bits of DN and (B, L, T) uint8.
         """
-        shape = (*rows.shape, times.shape[1])
-        digits, quality = self.pixels[0].new_empty(*shape, len(self.bands)), self.qa[0].new_empty(shape)
-        shard_of = torch.searchsorted(self._ends, rows, right=True)
-        for shard, (pixels, qa) in enumerate(zip(self.pixels, self.qa, strict=True)):
-            where = slice(None) if len(self.pixels) == 1 else shard_of == shard
-            local = rows[where] - (int(self._ends[shard]) - len(pixels))
-            chosen = times[:, None].expand(shape)[where]
-            flat = local[..., None] * pixels.shape[1] + chosen
-            digits[where] = pixels.flatten(0, 1)[flat]
-            quality[where] = qa.flatten()[flat]
+        dated = self.dated[self.calendar[regions], None, None]
+        cells = self.first_cell[regions, None, None] + index[..., None] * dated + times[:, None]
+        if len(self.pixels) == 1:
+            return self.pixels[0][cells], self.qa[0][cells]
+        digits = self.pixels[0].new_empty(*cells.shape, len(self.bands))
+        quality = self.qa[0].new_empty(cells.shape)
+        for shard, which in self.by_shard(regions):
+            local = cells[which] - (self.shard_ends[shard] - len(self.qa[shard]))
+            digits[which], quality[which] = self.pixels[shard][local], self.qa[shard][local]
         return digits, quality
+
+    def by_shard(self, regions: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Which of some regions lie in which shard: its number, and (n,) int64 places in `regions`."""
+        shard = torch.searchsorted(self.shard_ends, self.first_cell[regions], right=True)
+        for number in sorted(set(shard.tolist())):
+            yield number, torch.nonzero(shard == number)[:, 0]
 
     def affine(self, normalisation: Normalisation | None, device: torch.device) -> tuple[Tensor, Tensor]:
         """Gain and bias of digital numbers, (C,) float32 each; reflectance without a normalisation."""
@@ -173,118 +241,9 @@ class PixelTable:
         return torch.from_numpy(gain).to(device), torch.from_numpy(bias).to(device)
 
     @cached_property
-    def _ends(self) -> Tensor:
-        return torch.tensor([len(shard) for shard in self.pixels], device=self.device).cumsum(0)
-
-
-def open_table(
-    store: PlanarStore | str | Path,
-    *,
-    device: torch.device | str = "cpu",
-    resident: Resident = "auto",
-) -> PixelTable:
-    """The pixels of a store.
-
-    Args:
-        store: open, or its path.
-        device: that trains.
-        resident: "always" copies all pixels there, "never" leaves them on disk, mapped; "auto" copies
-            if they take at most half of the device's free memory, and logs which.
-
-    Raises:
-        NotAStore, DamagedStore: the path holds no store of this version, or not all of it.
-    """
-    store = store if isinstance(store, PlanarStore) else open_store(store)
-    device = torch.device(device)
-    _check_curves(store)
-    copied = _fits(store, device) if resident == "auto" else resident == "always"
-    place = device if copied else torch.device("cpu")
-    manifest = store.manifest
-    label = manifest.label
-
-    def shards(kind: str) -> list[NDArray[Any]]:
-        return [store.shard(kind, shard) for shard in range(len(manifest.shard_rows))]
-
-    def joined(kind: str) -> Tensor:
-        return torch.from_numpy(np.concatenate(shards(kind))).to(place)
-
-    columns = {name: store.regions[name].to_numpy() for name in ("id", "shard", "first_row", "pixels")}
-    starts = np.cumsum([0, *manifest.shard_rows])[columns["shard"]]
-    per_pixel = label is not None and label.per_pixel
-    return PixelTable(
-        pixels=tuple(_tensor(one.view(np.int16), place, copy=copied) for one in shards("pixels")),
-        qa=tuple(_tensor(one, place, copy=copied) for one in shards("qa")),
-        yx=joined("yx"),
-        curves={name: joined(f"orders/{name}") for name in manifest.orders},
-        first_row=_int64(columns["first_row"] + starts, place),
-        size=_int64(columns["pixels"], place),
-        region_id=_int64(columns["id"], place),
-        label=_int64(store.labels, place),
-        pixel_label=joined(f"label-{label.name}").long() if label and per_pixel else None,
-        dates=_int64(store.dates, place),
-        classes=manifest.classes,
-        bands=manifest.bands,
-        scale=manifest.scale,
-        offset=manifest.offset,
-        unclear_bits=manifest.unclear_bits,
-        resolution_m=manifest.grid.resolution_m,
-        device=place,
-        resident=copied,
-    )
-
-
-def table_of_arrays(
-    pixels: NDArray[np.uint16],
-    qa: NDArray[np.uint8],
-    yx: NDArray[np.int32],
-    first_row: NDArray[np.int64],
-    *,
-    dates: NDArray[np.int32],
-    bands: tuple[str, ...],
-    scale: float,
-    offset: float,
-    unclear_bits: int,
-    resolution_m: int,
-    curves: Mapping[str, NDArray[np.int32]],
-    device: torch.device | str = "cpu",
-) -> PixelTable:
-    """A table of pixels in memory, unlabelled, such as the chips of a cube that is being mapped.
-
-    Args:
-        pixels: (N, T, C) DN.
-        qa: (N, T) bits.
-        yx: (N, 2) row and column, region after region.
-        first_row: (R,) where each region starts, ascending from 0.
-        dates: (T,) days since 1970-01-01.
-        bands: ids in the order of the band axis.
-        scale: with `offset`: reflectance = DN * scale + offset.
-        offset: see `scale`.
-        unclear_bits: bits of `qa` that count as unclear.
-        resolution_m: pixel size.
-        curves: (N,) region-local rows along each curve.
-        device: where the tensors are wanted.
-    """
-    place = torch.device(device)
-    return PixelTable(
-        pixels=(_tensor(pixels.view(np.int16), place, copy=False),),
-        qa=(_tensor(qa, place, copy=False),),
-        yx=torch.from_numpy(yx).to(place),
-        curves={name: torch.from_numpy(curve).to(place) for name, curve in curves.items()},
-        first_row=_int64(first_row, place),
-        size=_int64(np.diff(first_row, append=len(pixels)), place),
-        region_id=torch.arange(len(first_row), device=place),
-        label=torch.full((len(first_row),), -1, device=place),
-        pixel_label=None,
-        dates=_int64(dates, place),
-        classes=(),
-        bands=bands,
-        scale=scale,
-        offset=offset,
-        unclear_bits=unclear_bits,
-        resolution_m=resolution_m,
-        device=place,
-        resident=True,
-    )
+    def shard_ends(self) -> Tensor:
+        """(S,) int64 cells of all shards up to each one's end."""
+        return torch.tensor([len(shard) for shard in self.qa], device=self.device).cumsum(0)
 
 
 def say_padded(table: PixelTable, length: int) -> None:
@@ -320,48 +279,3 @@ def curve_windows(
     inside = (position >= 0) & (position < size[owner, None])
     rows = table.first_row[regions[owner], None] + torch.where(inside, position, 0)
     return torch.where(inside, table.curves[curve][rows].long(), -1), owner
-
-
-def _check_curves(store: PlanarStore) -> None:
-    """A damaged curve must not lead out of its region: an index is not checked again later."""
-    shard_of, pixels = (store.regions[name].to_numpy() for name in ("shard", "pixels"))
-    for name in store.manifest.orders:
-        for shard in range(len(store.manifest.shard_rows)):
-            sizes = pixels[shard_of == shard]
-            curve = store.shard(f"orders/{name}", shard)
-            if (curve < 0).any() or (curve >= np.repeat(sizes, sizes)).any():
-                raise DamagedStore(
-                    f"{store.path}: a curve {name} leads out of its region; make the store again with "
-                    "sits-data planarize --overwrite, or copy it again"
-                )
-
-
-def _fits(store: PlanarStore, device: torch.device) -> bool:
-    manifest = store.manifest
-    needed = manifest.pixels * manifest.dates * (2 * len(manifest.bands) + 1)
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    else:
-        free = psutil.virtual_memory().available
-    fits = needed <= free / 2
-    _log.info(
-        "%s: %.2f GB of pixels %s (%.1f GB free on %s)",
-        store.path,
-        needed / 1e9,
-        "copied to the training device" if fits else "stay on disk, mapped",
-        free / 1e9,
-        device,
-    )
-    return fits
-
-
-def _int64(values: NDArray[np.integer[Any]], device: torch.device) -> Tensor:
-    return torch.from_numpy(values.astype(np.int64)).to(device)
-
-
-def _tensor(values: NDArray[Any], device: torch.device, *, copy: bool) -> Tensor:
-    if copy and device.type == "cpu":
-        return torch.from_numpy(values.copy())
-    with warnings.catch_warnings():  # a read-only map: nobody writes to it
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return torch.from_numpy(values).to(device)

@@ -13,7 +13,7 @@ from sits_data.errors import InvalidRequest
 from sits_models.contract import Batch
 from sits_models.data.fixed import fixed_index, fixed_times
 from sits_models.data.regions import RegionBatch
-from sits_models.data.table import PixelTable, say_padded
+from sits_models.data.table import NO_DAY, PixelTable, say_padded
 from sits_models.ops.philox import below, philox
 from sits_models.ops.walks import random_walks
 
@@ -87,12 +87,18 @@ class TaskViews:
         return torch.where(inside, table.curves[curve][rows].long(), -1)
 
     def _times(self, batch: RegionBatch) -> Tensor | None:
-        """Positions along the table's dates (B, T), ascending; None is all of the batch's window."""
-        start, stop = batch.window
-        if batch.epoch < 0 or self.dates is None or self.dates >= stop - start:
+        """Positions of each calendar (B, T), ascending, -1 padded; None is all of the batch's window."""
+        if batch.epoch < 0 or self.dates is None:
             return None
-        keys = _words(batch, _DATES, stop - start)
-        return start + keys.argsort(dim=1, stable=True)[:, : self.dates].sort(dim=1).values
+        regions = batch.regions.to(batch.table.device)
+        position = batch.table.positions(regions, batch.window)
+        if self.dates >= position.shape[1]:
+            return None
+        words = _words(batch, _DATES, position.shape[1])
+        chosen = torch.where(position >= 0, words, 1 << 32).argsort(dim=1, stable=True)
+        times = position.gather(1, chosen[:, : self.dates])
+        times = torch.where(times >= 0, times, NO_DAY).sort(dim=1).values
+        return torch.where(times < NO_DAY, times, -1)
 
     def _curves(self, table: PixelTable) -> list[str]:
         stored = list(table.curves)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sits_data.philox import LOW_32, MULTIPLIERS, ROUNDS, WEYL
 
-_UNSEEN, _ABSENT = 2, 3
+_UNSEEN = 2
 _LOW = np.uint64(LOW_32)
 _HALF = np.uint64(32)
 _M0, _M1 = (np.uint64(number) for number in MULTIPLIERS)
@@ -21,61 +21,60 @@ _W0, _W1 = (np.uint64(number) for number in WEYL)
 def decode_rows(
     digits: NDArray[np.int16],
     quality: NDArray[np.uint8],
-    first: int,
-    rows: NDArray[np.int64],
+    which: NDArray[np.int64],
+    first: NDArray[np.int64],
+    dated: NDArray[np.int64],
+    index: NDArray[np.int64],
     times: NDArray[np.int64],
     gain: NDArray[np.float32],
     bias: NDArray[np.float32],
     unclear_bits: int,
-    fresh: bool,
     image: NDArray[np.float32],
     clear: NDArray[np.bool_],
 ) -> None:
-    """Write what one shard knows of a batch.
+    """Write the samples of a batch whose regions lie in one shard.
 
     Args:
-        digits: (N, T, C) bits of uint16 DN.
-        quality: (N, T) bits.
-        first: row of the table at which the shard starts.
-        rows: (B, L) rows of the table, -1 = padded.
-        times: (B, T') positions along the shard's dates, -1 = padded.
+        digits: (cells, C) bits of uint16 DN.
+        quality: (cells,) bits.
+        which: (n,) the samples to write.
+        first: (B,) cell of the shard at which each sample's region starts.
+        dated: (B,) cells of a pixel.
+        index: (B, L) region-local rows, -1 = padded.
+        times: (B, T) positions of the region's calendar, -1 = padded.
         gain: (B, C) value = DN * gain + bias.
         bias: (B, C).
         unclear_bits: bits of `quality` that count as unclear.
-        fresh: also write zeros where this shard has nothing to say.
-        image: (B, C, T', L) written to.
-        clear: (B, T', L) written to.
+        image: (B, C, T, L) written to.
+        clear: (B, T, L) written to.
     """
-    positions, dates, bands = rows.shape[1], times.shape[1], digits.shape[2]
+    positions, dates, bands = index.shape[1], times.shape[1], digits.shape[1]
     # Turned round in the cache, so that memory is read and written in runs.
     near = np.zeros((dates, bands, positions), np.uint16)
     state = np.empty((dates, positions), np.uint8)
-    for b in range(rows.shape[0]):
+    for b in which:
         for position in range(positions):
-            row = rows[b, position] - first
-            inside = 0 <= row < len(digits)
+            row = first[b] + index[b, position] * dated[b]
             for t in range(dates):
-                time = times[b, t]
-                if not inside or time < 0:
-                    state[t, position] = _ABSENT
+                if index[b, position] < 0 or times[b, t] < 0:
+                    state[t, position] = _UNSEEN
                     continue
+                cell = row + times[b, t]
                 seen = True
                 for band in range(bands):
-                    number = digits[row, time, band]
+                    number = digits[cell, band]
                     near[t, band, position] = number
                     seen &= number != 0
-                known = (quality[row, time] & unclear_bits) == 0
+                known = (quality[cell] & unclear_bits) == 0
                 state[t, position] = known if seen else _UNSEEN
         for t in range(dates):
             for position in range(positions):
-                if fresh or state[t, position] != _ABSENT:
-                    clear[b, t, position] = state[t, position] == 1
+                clear[b, t, position] = state[t, position] == 1
             for band in range(bands):
                 for position in range(positions):
-                    if fresh or state[t, position] != _ABSENT:
-                        value = np.float32(near[t, band, position]) * gain[b, band] + bias[b, band]
-                        seen = state[t, position] < _UNSEEN
-                        image[b, band, t, position] = value if seen else np.float32(0)
+                    value = np.float32(near[t, band, position]) * gain[b, band] + bias[b, band]
+                    seen = state[t, position] < _UNSEEN
+                    image[b, band, t, position] = value if seen else np.float32(0)
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]

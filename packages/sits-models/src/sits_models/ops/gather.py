@@ -33,7 +33,7 @@ def planar_batch(
         table: the pixels.
         regions: (B,) int64 positions in the table.
         index: (B, L) int64 region-local rows, -1 = padded position.
-        times: (B, T) int64 positions along the table's dates, -1 padded at the tail; None takes all.
+        times: (B, T) int64 positions of each region's calendar, -1 padded at the tail; None takes all.
         normalisation: of the values; None leaves reflectance, unit 1.
         light: (B, C) float32 factors that reflectance is multiplied by; None for none.
         device: where the batch is wanted; None is where the table lies.
@@ -43,9 +43,7 @@ def planar_batch(
     """
     target = torch.device(device) if device is not None else table.device
     regions, index = regions.to(table.device), index.to(table.device)
-    if times is None:
-        times = torch.arange(len(table.dates), device=table.device).expand(len(regions), -1)
-    times = times.to(table.device)
+    times = table.positions(regions) if times is None else times.to(table.device)
     inside, real = index >= 0, times >= 0
     rows = table.first_row[regions, None] + index.clamp(min=0)
     gain, bias = (part.expand(len(regions), -1) for part in table.affine(normalisation, target))
@@ -53,9 +51,9 @@ def planar_batch(
         black = bias - gain * (table.offset / table.scale)  # what reflectance 0 becomes
         gain, bias = gain * light.to(target), torch.lerp(black, bias, light.to(target))
     if table.device.type == target.type == "cpu":
-        image, clear = _on_cpu(table, torch.where(inside, rows, -1), times, gain, bias)
+        image, clear = _on_cpu(table, regions, index, times, gain, bias)
     else:
-        digits, quality = table.observations(rows, times.clamp(min=0))
+        digits, quality = table.observations(regions, index.clamp(min=0), times.clamp(min=0))
         image, clear = decode(
             digits.to(target, non_blocking=True),
             quality.to(target, non_blocking=True),
@@ -67,7 +65,7 @@ def planar_batch(
     centred = (table.yx[rows] - table.centre[regions, None]) * table.resolution_m
     batch = {
         "image": image,
-        "dates": torch.where(real, table.dates[times.clamp(min=0)], 0),
+        "dates": torch.where(real, table.days(regions).gather(1, times.clamp(min=0)), 0),
         "clear": clear,
         "pad_mask": real,
         "length": real.sum(-1),
@@ -106,27 +104,28 @@ def decode(
 
 
 def _on_cpu(
-    table: "PixelTable", rows: Tensor, times: Tensor, gain: Tensor, bias: Tensor
+    table: "PixelTable", regions: Tensor, index: Tensor, times: Tensor, gain: Tensor, bias: Tensor
 ) -> tuple[Tensor, Tensor]:
     # NumPy's allocator gives memory back that was used before; torch's takes fresh pages, which cost
     # more than the gather.
-    shape = (times.shape[1], rows.shape[1])
-    image = np.empty((len(rows), len(table.bands), *shape), np.float32)
-    clear = np.empty((len(rows), *shape), np.bool_)
-    first = 0
-    for digits, quality in zip(table.pixels, table.qa, strict=True):
+    shape = (times.shape[1], index.shape[1])
+    image = np.empty((len(index), len(table.bands), *shape), np.float32)
+    clear = np.empty((len(index), *shape), np.bool_)
+    first, dated = table.first_cell[regions], table.dated[table.calendar[regions]]
+    for shard, which in table.by_shard(regions):
+        start = int(table.shard_ends[shard]) - len(table.qa[shard])
         decode_rows(
-            digits.numpy(),
-            quality.numpy(),
-            first,
-            rows.numpy(),
+            table.pixels[shard].numpy(),
+            table.qa[shard].numpy(),
+            which.numpy(),
+            (first - start).numpy(),
+            dated.numpy(),
+            index.numpy(),
             times.numpy(),
             gain.numpy(),
             bias.numpy(),
             table.unclear_bits,
-            first == 0,
             image,
             clear,
         )
-        first += len(digits)
     return torch.from_numpy(image), torch.from_numpy(clear)

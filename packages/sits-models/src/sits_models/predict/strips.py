@@ -13,7 +13,8 @@ from sits_data.cube import RawCube
 from sits_data.mask import QA, STRICT_SCL, MaskPreset, unclear_bits
 from sits_data.orders import order
 from sits_data.store.transpose import copy_columns
-from sits_models.data.table import PixelTable, table_of_arrays
+from sits_models.data.residence import table_of_arrays
+from sits_models.data.table import PixelTable
 
 CURVE: Final = "hilbert"
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from sits_data.errors import InvalidRequest
 from sits_models.contract import Batch
 from sits_models.data.regions import RegionBatch
-from sits_models.data.table import PixelTable
+from sits_models.data.table import NO_DAY, PixelTable
 from sits_models.ops.philox import below, philox, uniform
 from sits_models.ops.walks import random_walks
 
@@ -109,12 +109,12 @@ def _index(batch: RegionBatch, view: View, number: Tensor) -> Tensor:
 
 
 def _times(batch: RegionBatch, view: View, number: Tensor) -> Tensor:
-    """Positions along the table's dates, (B, T) ascending, -1 padded at the tail."""
+    """Positions of each region's calendar, (B, T) ascending, -1 padded at the tail."""
     table, regions = batch.table, batch.regions
-    start, stop = batch.window
-    place = torch.arange(stop - start, device=table.device)
-    clear = table.clear_share[regions, start:stop] >= _MIN_CLEAR
-    clear |= ~clear.any(1, keepdim=True)
+    position = table.positions(regions, batch.window)
+    place, real = torch.arange(position.shape[1], device=table.device), position >= 0
+    clear = real & (table.clear_share[regions].gather(1, position.clamp(min=0)) >= _MIN_CLEAR)
+    clear |= real & ~clear.any(1, keepdim=True)
     number = number[:, None]
     draw_of, part = (number // 2, number % 2) if view.apart else (number, 0)
     key = (batch.run, table.region_id[regions, None])
@@ -133,10 +133,10 @@ def _times(batch: RegionBatch, view: View, number: Tensor) -> Tensor:
         first = below(words[:, :1], count - wanted + 1)
     order = rank.argsort(dim=1, stable=True)
     taken = torch.arange(min(view.dates, len(place)), device=table.device)
-    times = torch.gather(order, 1, (first + taken).clamp(max=len(place) - 1))
-    beyond = stop  # sorts behind every date
-    times = torch.where(taken < wanted, start + times, beyond).sort(1).values
-    return torch.where(times < beyond, times, -1)
+    chosen = torch.gather(order, 1, (first + taken).clamp(max=len(place) - 1))
+    times = torch.gather(position, 1, chosen)
+    times = torch.where(taken < wanted, times, NO_DAY).sort(1).values  # sorts behind every date
+    return torch.where(times < NO_DAY, times, -1)
 
 
 def _light(batch: RegionBatch, view: View, number: Tensor) -> Tensor:
