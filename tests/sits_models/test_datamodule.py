@@ -284,7 +284,7 @@ def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"order": "spiral"}, InvalidRequest, "has the orders hilbert, snake, asked for spiral"),
+        ({"order": "peano"}, InvalidRequest, "unknown curve 'peano'; use one of raster, snake"),
         ({"folds": 90}, TooFewLabels, "90 folds need labelled regions in at least 180 blocks"),
         ({"gap_m": 9000}, TooFewLabels, "both sides need regions"),
         ({"fraction": 2.0}, InvalidRequest, "above 0 and at most 1, got 2.0"),

@@ -405,7 +405,7 @@ def test_killed_run_leaves_no_classifier(parcels: Path, tmp_path: Path) -> None:
         (["--nonsense", 3], 2, "nrecognized arguments: --nonsense 3; --print_config shows all"),
         (["--data.batch_size", "many"], 2, "data.batch_size"),
         (["--data.batch_size", 0], 1, "batch_size must be at least 1, got 0"),
-        (["--data.order", "spiral"], 1, "has the orders hilbert, snake, asked for spiral"),
+        (["--data.order", "peano"], 1, "unknown curve 'peano'; use one of raster, snake"),
         (["--data.split", "none"], 2, "finetune needs a split, got none; use blocks, west-east"),
         (["--data.split", "west-east", "--data.gap_m=-3"], 1, "the gap must be at least 0 m, got -3"),
         (["--model.class_weights=[1,2]"], 1, "class_weights must be one a class, 11, got 2"),

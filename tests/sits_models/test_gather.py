@@ -14,9 +14,10 @@ from sits_data import open_store
 from sits_data.orders import Neighbours, WalkKey, WalkLaw, neighbours, random_walks
 from sits_data.philox import philox as numpy_philox
 from sits_data.planar import gather
+from sits_models.data.curves import curve_windows
 from sits_models.data.normalisation import Normalisation
 from sits_models.data.residence import open_table, table_of_arrays
-from sits_models.data.table import PixelTable, curve_windows
+from sits_models.data.table import PixelTable
 from sits_models.ops import walks
 from sits_models.ops.gather import decode, planar_batch
 from sits_models.ops.philox import below, philox, rounds

@@ -27,7 +27,7 @@ def test_clear_is_false_where_qa_says_so_or_nothing_was_seen(parcels: Path) -> N
     dataset = PlanarDataset(parcels)
     seen, unclear = 0, 0
     for index in range(len(dataset)):
-        sample, store = dataset[index], dataset.store
+        sample, store = dataset[index], dataset.stores[0]
         missing = (sample["image"] == 0).all(0)
         assert not (sample["clear"] & missing).any()
         clear = store.clear(index)[sample["index"].numpy()].T
@@ -67,8 +67,8 @@ def test_plot_draws_a_figure(parcels: Path, tmp_path: Path) -> None:
 
 
 def test_order_that_the_store_lacks(parcels: Path) -> None:
-    with pytest.raises(InvalidRequest, match="has the orders hilbert, snake, asked for spiral"):
-        PlanarDataset(parcels, order="spiral")
+    with pytest.raises(InvalidRequest, match="unknown curve 'peano'; use one of raster"):
+        PlanarDataset(parcels, order="peano")
 
 
 def test_folder_that_is_no_store(tmp_path: Path) -> None:

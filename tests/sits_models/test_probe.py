@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 from torch import Tensor, nn
 
 from sits_data import open_store
-from sits_data.errors import InvalidRequest
 from sits_models.backbones import Features
 from sits_models.bench.design import Design
 from sits_models.bench.features import Embedder
@@ -213,22 +212,6 @@ def test_checkpoint_is_not_overwritten_by_its_own_probe(
         with pytest.raises(RunExists, match="which this run reads and --overwrite would delete"):
             probe(checkpoint, parcels, out, design=HALVES, overwrite=True)
     assert load_backbone(out) is not None
-
-
-def test_store_without_curves_is_refused_before_a_run_is_overwritten(
-    pretrained: Path, parcels: Path, tmp_path: Path
-) -> None:
-    store = tmp_path / "bare.planar"
-    shutil.copytree(parcels, store)
-    manifest = json.loads((store / "manifest.json").read_text())
-    manifest["orders"] = []
-    (store / "manifest.json").write_text(json.dumps(manifest))
-    out = tmp_path / "run"
-    with new_run(out, kind="probe", command=[], seed=0):
-        (out / "old").touch()
-    with pytest.raises(InvalidRequest, match="it has none; planarize it again with --orders hilbert"):
-        probe(pretrained, store, out, design=HALVES, overwrite=True)
-    assert (out / "old").exists()
 
 
 def test_interrupted_probe_leaves_no_classifier(chips: Path, tmp_path: Path) -> None:

@@ -193,5 +193,7 @@ def test_classes_are_renumbered_by_their_codes(table: PixelTable) -> None:
 
 
 def test_curve_that_the_store_lacks(table: PixelTable) -> None:
-    with pytest.raises(InvalidRequest, match="has the orders hilbert, snake, asked for spiral"):
-        TaskViews(length=4, order="spiral").check([table])
+    with pytest.raises(InvalidRequest, match="unknown curve 'peano'"):
+        TaskViews(length=4, order="peano").check([table])
+    with pytest.raises(InvalidRequest, match=r"fixed shapes are cut from a curve .* got walk"):
+        TaskViews(length=4, order="walk", fixed=(3, 4)).check([table])

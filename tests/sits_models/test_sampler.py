@@ -111,3 +111,29 @@ def test_evaluation_on_two_processes_has_equal_lengths() -> None:
 def test_nothing_to_make_batches_of(groups: list[Group], batch_size: int, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
         StoreYearSampler(groups, batch_size=batch_size)
+
+
+def test_files_are_shuffled_some_at_a_time() -> None:
+    items, shard = np.arange(60), np.arange(60) // 10
+    one = Group(0, None, items, shard, buffer=2)
+    other = Group(0, (0, 365), items, shard, buffer=2)
+    sampler = StoreYearSampler([one, other], batch_size=4, seed=3)
+    keys = list(sampler)
+    orders = []
+    for window in (None, (0, 365)):
+        given = np.concatenate([key.items for key in keys if key.window == window])
+        assert sorted(given.tolist()) == items.tolist()
+        read = shard[given]
+        # Every twenty samples come from two files, and are mixed.
+        for start in range(0, 60, 20):
+            part = read[start : start + 20]
+            assert len(set(part.tolist())) == 2
+            assert len(set(part[:8].tolist())) == 2
+        orders.append(given.tolist())
+    assert orders[0] != orders[1]
+    windows = [key.window for key in keys]
+    assert len(list(itertools.groupby(windows))) == 2  # groups after each other
+    again = StoreYearSampler([one, other], batch_size=4, seed=3)
+    assert shown(list(again)) == shown(keys)
+    again.set_epoch(1)
+    assert shown(list(again)) != shown(keys)

@@ -128,6 +128,23 @@ def test_light_multiplies_reflectance_band_by_band(parcels: Path, normalised: bo
     assert torch.equal(plain["image"] == 0, lit["image"] == 0)
 
 
-def test_a_curve_that_is_missing_is_named(parcels: Path) -> None:
-    with pytest.raises(InvalidRequest, match="the store has hilbert, snake"):
-        View(4, 4, curves=("spiral",)).check(open_table(parcels))
+def test_a_curve_that_does_not_exist_is_named() -> None:
+    with pytest.raises(InvalidRequest, match="unknown curve 'peano'; use one of raster, snake"):
+        View(4, 4, curves=("hilbert", "peano")).check()
+    with pytest.raises(InvalidRequest, match="at least one curve"):
+        View(4, 4, curves=()).check()
+
+
+@pytest.mark.parametrize(
+    "curve", ["spiral", "hilbert:*", "raster:7", "walk:4,onward", "walk:sigma=0.02", "random", "x", "y"]
+)
+def test_any_curve_can_be_a_view_stored_or_not(batch: RegionBatch, curve: str) -> None:
+    view = View(6, 4, curves=(curve,))
+    view.check()
+    shown = draw(batch, view, 0, 1)
+    inside = shown["index"] >= 0
+    assert shown["index"].shape == (8, 6)
+    assert inside[:, 0].all()
+    assert (shown["index"] < batch.table.size[batch.regions].repeat(2)[:, None]).all()
+    assert torch.equal(draw(batch, view, 1)["index"], shown["index"][4:])
+    assert not torch.equal(shown["index"][:4], shown["index"][4:])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -145,38 +146,42 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
+_Place = tuple[str, str, date, date, int, int]
+
+
 class _Neighbourhoods:
     """Asks the catalogue once for all fields of a neighbourhood, when the first of them is planned."""
 
     def __init__(self, requests: Sequence[Request]) -> None:
         self._requests = requests
-        self._found: dict[tuple[int, int], list[tuple[pystac.Item, BaseGeometry]]] = {}
+        self._found: dict[_Place, list[tuple[pystac.Item, BaseGeometry]]] = {}
         self._lock = Lock()
 
     def search(self, request: Request) -> list[pystac.Item]:
         """The items that meet a field's grid, in the catalogue's order."""
-        place = _square(request)
+        place = _place(request)
         with self._lock:
             if place not in self._found:
                 self._found[place] = self._ask(place)
         footprint = request.grid.footprint
         return [item for item, outline in self._found[place] if outline.intersects(footprint)]
 
-    def _ask(self, place: tuple[int, int]) -> list[tuple[pystac.Item, BaseGeometry]]:
+    def _ask(self, place: _Place) -> list[tuple[pystac.Item, BaseGeometry]]:
         members = self._members[place]
         around = shapely.box(*shapely.total_bounds([one.grid.footprint for one in members]))
         items = search_items(members[0], around)
         return [(item, shapely.geometry.shape(item.geometry)) for item in items if item.geometry]
 
     @cached_property
-    def _members(self) -> dict[tuple[int, int], list[Request]]:
-        members: dict[tuple[int, int], list[Request]] = {}
+    def _members(self) -> dict[_Place, list[Request]]:
+        members: dict[_Place, list[Request]] = {}
         for request in self._requests:
-            members.setdefault(_square(request), []).append(request)
+            members.setdefault(_place(request), []).append(request)
         return members
 
 
-def _square(request: Request) -> tuple[int, int]:
+def _place(request: Request) -> _Place:
+    """What requests must share to be searched for together."""
     centre = shapely.from_wkt(request.features[0].wkt).centroid
     column, row = np.floor_divide([centre.x, centre.y], NEIGHBOURHOOD_DEG).astype(int).tolist()
-    return column, row
+    return request.catalog, request.collection, request.start, request.end, column, row

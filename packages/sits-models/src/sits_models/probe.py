@@ -9,15 +9,15 @@ import torch
 import sits_models
 from sits_data.store import PlanarStore
 from sits_models.bench.design import Design
-from sits_models.bench.features import Embedder, curve_of, pick_device, view_length
+from sits_models.bench.features import Embedder, pick_device, view_length
 from sits_models.bench.floors import random_twin, simple_floors
 from sits_models.bench.problem import pose
 from sits_models.bench.readers import fit_linear
 from sits_models.bench.scores import Scores, save_scores
 from sits_models.checkpoint import ModelCard, check_card, load_backbone, read_card, save_checkpoint
 from sits_models.data.residence import open_table
-from sits_models.data.stores import open_stores
-from sits_models.fit.cards import data_line
+from sits_models.data.stores import open_one
+from sits_models.fit.cards import data_lines
 from sits_models.runs import check_free, new_run
 
 
@@ -57,12 +57,11 @@ def probe(
     """
     began = time.monotonic()
     place = pick_device(device)
-    card, (opened,) = read_card(checkpoint), open_stores(store or ".")
+    card, opened = read_card(checkpoint), open_one(store or ".")
     check_free(out, overwrite=overwrite, resume=False, reads=[checkpoint, opened.path])
     manifest = opened.manifest
     check_card(card, bands=manifest.bands, resolution_m=manifest.grid.resolution_m)
     problem = pose(opened, open_table(opened, resident="never"), design)
-    curve_of(problem.table)  # or it stops here, before anything is overwritten
     backbone = load_backbone(checkpoint)
     with new_run(
         out, kind="probe", command=command, seed=design.seed, device=str(place), overwrite=overwrite
@@ -99,8 +98,8 @@ def _classifier(card: ModelCard, store: PlanarStore, parent: str) -> ModelCard:
         "classes": store.manifest.classes,
         "mask": store.manifest.mask,
         "dates": f"{card.dates}; the head: dates of the whole series",
-        "data": tuple({**known, store.path.name: data_line(store)}.values()),
-        "seen": tuple(dict.fromkeys([*card.seen, store.path.name])),
+        "data": tuple({**known, store.source: data_lines([store])[0]}.values()),
+        "seen": tuple(dict.fromkeys([*card.seen, store.source])),
         "code_version": sits_models.__version__,
         "parent": parent,
     }

@@ -21,7 +21,7 @@ _FOUR = [(-1, 0), (0, -1), (0, 1), (1, 0)]
 _EIGHT = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 _WEIGHTS = 1 << 16
 # Where counters of walks count walks, this one shuffles: no draw shares its words with another.
-_SHUFFLE = 1 << 23
+SHUFFLE = 1 << 23
 
 
 class WalkKey(NamedTuple):
@@ -208,7 +208,7 @@ def permutation(size: int, key: WalkKey) -> Rows:
     Returns:
         (P,) int32.
     """
-    counter = (np.arange(size), _SHUFFLE, key.epoch, key.view)
+    counter = (np.arange(size), SHUFFLE, key.epoch, key.view)
     return np.argsort(philox((key.run, key.region), counter)[:, 0], kind="stable").astype(np.int32)
 
 

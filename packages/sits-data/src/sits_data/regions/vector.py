@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 
 import geopandas as gpd
 import numpy as np
@@ -21,6 +22,9 @@ from sits_data.regions.base import (
     of_raster,
 )
 from sits_data.regions.squares import outlines_of_boxes, pixels_of_boxes
+
+_DRAWING = Lock()
+"""While rasterio draws it silences a warning, in all threads."""
 
 
 def read_polygons(path: str | Path) -> gpd.GeoDataFrame:
@@ -77,12 +81,13 @@ def parcels(
     numbers = np.zeros(geobox.shape, np.int32)
     places = np.flatnonzero(inside & ~drawn.is_empty.to_numpy())
     if len(places):
-        rasterize(
-            zip(drawn.iloc[places], places + 1, strict=True),
-            out=numbers,
-            transform=geobox.transform,
-            all_touched=all_touched,
-        )
+        with _DRAWING:
+            rasterize(
+                zip(drawn.iloc[places], places + 1, strict=True),
+                out=numbers,
+                transform=geobox.transform,
+                all_touched=all_touched,
+            )
     regions = of_raster(numbers, frame, min_pixels=min_pixels, block_m=block_m, ids=ids, inside=inside)
     return _some(regions, source, geobox, "parcels")
 

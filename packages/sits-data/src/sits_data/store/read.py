@@ -69,6 +69,12 @@ class PlanarStore:
     def __len__(self) -> int:
         return self.manifest.regions
 
+    @cached_property
+    def source(self) -> str:
+        """What a model's card calls it: its name, or that of the merged store that it is a part of."""
+        above = self.path.resolve().parent
+        return above.name if (above / MANIFEST).is_file() and is_merged(above) else self.path.name
+
     def __reduce__(self) -> tuple[Any, ...]:
         # A worker process opens the files anew instead of getting their contents.
         return open_store, (self.path,)

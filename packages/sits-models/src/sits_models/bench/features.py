@@ -13,9 +13,10 @@ from tqdm import tqdm
 
 from sits_data.errors import InvalidRequest
 from sits_models.checkpoint import ModelCard
+from sits_models.data.curves import USUAL, curve_windows, whole_curve
 from sits_models.data.items import Items
 from sits_models.data.normalisation import Normalisation
-from sits_models.data.table import PixelTable, curve_windows
+from sits_models.data.table import PixelTable
 from sits_models.errors import MissingDevice
 from sits_models.ops.gather import planar_batch
 
@@ -175,15 +176,11 @@ def view_length(card: ModelCard) -> int:
 
 
 def curve_of(table: PixelTable, order: str | None = None) -> str:
-    """The stored curve that regions are read along: the one asked for, or the first.
+    """The curve that regions are read along: the one asked for, the first stored, or `USUAL`.
 
     Raises:
-        InvalidRequest: there is none.
+        InvalidRequest: there is no such curve, or it does not come to every pixel once.
     """
-    if not table.curves or (order is not None and order not in table.curves):
-        stored = ", ".join(table.curves) or "none"
-        raise InvalidRequest(
-            f"the store must have the curve {order or 'that regions are read along'}, it has {stored}; "
-            f"planarize it again with --orders {order or 'hilbert'}"
-        )
-    return order or next(iter(table.curves))
+    name = order or next(iter(table.curves), USUAL)
+    whole_curve(table, name)
+    return name

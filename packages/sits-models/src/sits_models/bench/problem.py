@@ -133,7 +133,7 @@ class Problem:
         manifest, found = self.store.manifest, []
         plan = manifest.cube.get("plan")
         same_cube = bool(plan) and any(str(plan) in str(one.get("sources")) for one in card.data)
-        if self.store.path.name in card.seen or same_cube:
+        if self.store.source in card.seen or same_cube:
             found.append(
                 "the checkpoint was trained on labels of this store: its scores are too good"
                 if card.kind == "classifier"

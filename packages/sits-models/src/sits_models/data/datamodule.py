@@ -40,9 +40,9 @@ class PlanarDataModule(NonGeoDataModule):
     Loaders yield `RegionBatch`. A task gets it as a `Batch` of the contract; a model that has the
     attribute `takes_regions = True` gets it as it is and draws its own views.
 
-    After `setup` there are `stores` (the parts of a merged one by themselves), `tables`, `bands`,
-    `classes`, `normalisation`, `chosen` (the `Split`, or None where all train), and `train_regions` and
-    `test_regions`, positions in each store.
+    After `setup` there are `stores` (the parts of a merged one by themselves), `groups` of them and the
+    `tables` of these, `bands`, `classes`, `normalisation`, `chosen` (the `Split`, or None where all
+    train), and `train_regions` and `test_regions`, positions in each store.
 
     Args:
         root: a store, or several of the same bands and resolution; "." is the only `*.planar` of the
@@ -121,7 +121,7 @@ class PlanarDataModule(NonGeoDataModule):
         self.chosen: Split | None = None
         self.train_regions: list[NDArray[np.int64]] = []
         self.test_regions: list[NDArray[np.int64]] = []
-        self._grouped: list[int] = []
+        self.groups: list[list[PlanarStore]] = []
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
         """Open the stores and decide who trains; the second time that is known.
@@ -244,7 +244,7 @@ class PlanarDataModule(NonGeoDataModule):
 
     def _open_tables(self, groups: list[list[PlanarStore]]) -> None:
         device = self.trainer.strategy.root_device if self.trainer else "cpu"
-        self._grouped = [len(group) for group in groups]
+        self.groups = groups
         self.tables = [
             with_classes(join_tables(group, device=device, resident=self.resident), self.classes)
             for group in groups
@@ -255,7 +255,7 @@ class PlanarDataModule(NonGeoDataModule):
     def _items(self, regions: Sequence[NDArray[np.int64]], *, labelled: bool) -> list[Items]:
         """The samples of each table that some regions of each store make."""
         first = np.cumsum([0, *map(len, self.stores)])
-        stops = np.cumsum(self._grouped).tolist()
+        stops = np.cumsum([len(group) for group in self.groups]).tolist()
         starts = [0, *stops[:-1]]
         positions = [
             np.concatenate([regions[n] + first[n] - first[start] for n in range(start, stop)])

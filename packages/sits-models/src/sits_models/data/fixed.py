@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from sits_models.data.curves import whole_curve
 from sits_models.data.table import PixelTable
 
 
@@ -11,7 +12,7 @@ def fixed_index(table: PixelTable, curve: str, length: int) -> Tensor:
 
     Args:
         table: the pixels.
-        curve: name of a stored one.
+        curve: that comes to every pixel once.
         length: positions, L.
 
     Returns:
@@ -20,7 +21,7 @@ def fixed_index(table: PixelTable, curve: str, length: int) -> Tensor:
     size = table.size[:, None]
     place = torch.arange(length, device=table.device)
     position = torch.where(size >= length, (size - length) // 2 + place, place * size // length)
-    return table.curves[curve][table.first_row[:, None] + position].long()
+    return whole_curve(table, curve)[table.first_row[:, None] + position].long()
 
 
 def fixed_times(table: PixelTable, dates: int) -> Tensor:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -12,131 +12,193 @@ from torch import Tensor
 from torchgeo.datasets import NonGeoDataset
 
 from sits_data.errors import InvalidRequest
-from sits_data.store import open_store
-from sits_models.contract import Batch, Sample
+from sits_data.store import open_parts
+from sits_models.contract import Batch, Sample, cut_sample
+from sits_models.data.curves import USUAL, WALK, Draw, is_drawn, parse_curve
 from sits_models.data.fixed import fixed_index, fixed_times
+from sits_models.data.forms import chip_batch, curve_batch, walk_batch
+from sits_models.data.items import Items, items_of
 from sits_models.data.normalisation import Normalisation
-from sits_models.data.residence import Resident, open_table
+from sits_models.data.residence import Resident, join_tables
+from sits_models.data.stores import shared_classes
 from sits_models.data.table import PixelTable
 from sits_models.ops.gather import planar_batch
 
-_NOT_IN_A_SAMPLE = ("pad_mask", "length")
+Form = Literal["curve", "walks", "pixel", "chip"]
 
 
 class PlanarDataset(NonGeoDataset):
-    """Regions of a planar store along one of its curves.
+    """Regions of a planar store, merged or not, in one of the forms that models take.
 
     Args:
         root: the store.
-        order: name of a stored curve; by default the store's first.
+        form: "curve" gives whole regions along a curve (C, T, L), "walks" bags of random walks
+            (K, C, T, L), "pixel" one pixel a sample (C, T, 1), "chip" regions as they lie on the ground
+            (T, C, H, W).
+        order: name of a curve, see `sits_models.data.curves`; by default the store's first, of walks
+            "walk".
         normalisation: of the values; None gives reflectance.
         fixed: dates and positions (T, L) that every sample shall have, so that stock tasks for images
             take them; None keeps all dates and pixels of a region. See `sits_models.data.fixed`.
+        walks: of a bag.
+        length: pixels of a walk.
+        seed: of walks; they are the same each time, unless `epoch` changes.
         resident: whether pixels are copied to memory, see `open_table`.
 
     Raises:
         NotAStore, DamagedStore: the path holds no store of this version, or not all of it.
-        InvalidRequest: the store has no such curve, or a fixed size is below 1.
+        InvalidRequest: there is no such curve, it does not fit the form, or a number is below 1.
     """
+
+    epoch = -1
+    """Of walks, part of their key: a training loop may count it up."""
 
     def __init__(
         self,
         root: str | Path,
         *,
+        form: Form = "curve",
         order: str | None = None,
         normalisation: Normalisation | None = None,
         fixed: tuple[int, int] | None = None,
+        walks: int = 4,
+        length: int = 50,
+        seed: int = 0,
         resident: Resident = "never",
     ) -> None:
-        self.store = open_store(root)
-        orders = self.store.manifest.orders
-        if not orders or (order is not None and order not in orders):
-            raise InvalidRequest(
-                f"the store {root} has the orders {', '.join(orders) or 'none'}, asked for "
-                f"{order or 'its first'}; planarize it again with --orders {order or 'hilbert'}"
-            )
-        if fixed is not None and min(fixed) < 1:
-            raise InvalidRequest(f"a fixed shape needs at least 1 date and 1 position, got {fixed}")
-        self.order = order or orders[0]
-        self.classes = [one.name for one in self.store.manifest.classes]
+        self.stores = open_parts(root)
+        self.bands = self.stores[0].manifest.bands
+        self.classes = [one.name for one in shared_classes(self.stores)[0]]
+        stored = self.stores[0].manifest.orders
+        usual = WALK if form == "walks" else next(iter(stored), USUAL)
+        self.form, self.order = form, order or usual
         self.normalisation, self.fixed, self.resident = normalisation, fixed, resident
+        self.walks, self.length, self.seed = walks, length, seed
+        self._check()
 
     def __len__(self) -> int:
-        """Number of regions."""
-        return len(self.store)
+        """Number of samples: regions, or pixels."""
+        return len(self._items)
 
     def __getstate__(self) -> dict[str, object]:
         """A worker process opens the files anew instead of getting their contents."""
-        cached = ("table", "_fixed_index", "_fixed_times")
+        cached = ("table", "_extents", "_items", "_fixed_index", "_fixed_times")
         return {name: value for name, value in vars(self).items() if name not in cached}
 
     @cached_property
     def table(self) -> PixelTable:
         """The pixels of the store."""
-        return open_table(self.store, resident=self.resident)
+        return join_tables(self.stores, resident=self.resident)
 
     def batch(self, indices: Sequence[int] | Tensor) -> Batch:
-        """The planar images of some regions at once: the fast path.
+        """Some samples at once: the fast path.
 
         Args:
-            indices: positions of regions.
+            indices: of samples.
 
         Returns:
-            Without a fixed shape, padded to the largest region.
+            Without a fixed shape, padded to the largest.
         """
-        regions = torch.as_tensor(indices, dtype=torch.int64)
-        if len(regions) and not (-len(self) <= int(regions.min()) and int(regions.max()) < len(self)):
-            raise IndexError(f"the store has regions 0 to {len(self) - 1}, got {indices}")
-        regions = regions % len(self)
-        if self.fixed is not None:
-            index, times = self._fixed_index[regions], self._fixed_times[regions]
-        else:
-            index, times = self._whole(regions), None
-        return planar_batch(self.table, regions, index, times=times, normalisation=self.normalisation)
+        numbers = torch.as_tensor(indices, dtype=torch.int64)
+        if len(numbers) and not (-len(self) <= int(numbers.min()) and int(numbers.max()) < len(self)):
+            raise IndexError(f"the dataset has samples 0 to {len(self) - 1}, got {indices}")
+        items = self._items.chosen((numbers % len(self)).numpy())
+        regions, normalisation = torch.from_numpy(items.regions), self.normalisation
+        if items.rows is not None:
+            return _pixel_batch(self.table, regions, torch.from_numpy(items.rows), normalisation)
+        if self.form == "chip":
+            return chip_batch(self.table, regions, normalisation=normalisation)
+        if self.form == "walks":
+            return walk_batch(
+                self.table, regions, parse_curve(self.order), walks=self.walks, length=self.length,
+                draw=Draw(self.seed, self.epoch, 0), normalisation=normalisation,
+            )  # fmt: skip
+        if self.fixed is None:
+            return curve_batch(self.table, regions, self.order, normalisation=normalisation)
+        index, times = self._fixed_index[regions], self._fixed_times[regions]
+        return planar_batch(self.table, regions, index, times=times, normalisation=normalisation)
 
     def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
-        """The planar image of a region; see `Sample` for shapes, types and units."""
+        """One sample; see `Sample` for shapes, types and units."""
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """Some samples at once; torch's loaders ask for a whole batch this way."""
-        batch = cast(dict[str, Tensor], self.batch(indices))
-        keys = [key for key in batch if key not in _NOT_IN_A_SAMPLE]
-        sizes = self.table.size[torch.as_tensor(indices)].tolist()
-        samples = []
-        for number, size in enumerate(sizes):
-            sample = {key: batch[key][number] for key in keys}
-            samples.append(_cropped(sample, size) if self.fixed is None else sample)
-        return cast(list[Sample], samples)
+        batch = self.batch(indices)
+        numbers = torch.as_tensor(indices, dtype=torch.int64) % len(self)
+        regions = self._items.regions[numbers.numpy()].tolist()
+        whole = self.fixed is not None
+        return [
+            cut_sample(batch, number, None if whole else self._extents[region])
+            for number, region in enumerate(regions)
+        ]
 
     def plot(self, sample: Sample, *, band: str | None = None) -> Figure:
-        """Draw the planar image of one band; unclear observations are left white.
+        """Draw one band of a sample; unclear observations are left white.
+
+        A bag shows its first walk, a chip its clearest date.
 
         Args:
             sample: one of this dataset's.
             band: its id; by default `B08`, or the first where there is none.
         """
-        bands = self.store.manifest.bands
         if band is None:
-            band = "B08" if "B08" in bands else bands[0]
-        values = torch.where(sample["clear"], sample["image"][bands.index(band)], torch.nan)
+            band = "B08" if "B08" in self.bands else self.bands[0]
         figure = Figure(figsize=(8, 4), layout="constrained")
         axes = figure.subplots()
-        shown = axes.imshow(values.numpy(), aspect="auto", interpolation="nearest")
-        axes.set(xlabel="position along the curve", ylabel="date")
         days = sample["dates"].numpy().astype("datetime64[D]")
-        ticks = np.linspace(0, len(days) - 1, min(len(days), 6)).astype(int)
-        axes.set_yticks(ticks, [str(days[tick]) for tick in ticks])
+        image, clear = sample["image"], sample["clear"]
+        if image.ndim == 4 and "index" not in sample:
+            best = int(clear.flatten(1).sum(1).argmax())
+            values = torch.where(clear[best], image[best, self.bands.index(band)], torch.nan)
+            axes.set(xlabel="column", ylabel="row", title=str(days[best]))
+            shown = axes.imshow(values.numpy(), interpolation="nearest")
+        else:
+            image, clear = (image[0], clear[0]) if image.ndim == 4 else (image, clear)
+            values = torch.where(clear, image[self.bands.index(band)], torch.nan)
+            shown = axes.imshow(values.numpy(), aspect="auto", interpolation="nearest")
+            axes.set(xlabel="position along the curve", ylabel="date")
+            ticks = np.linspace(0, len(days) - 1, min(len(days), 6)).astype(int)
+            axes.set_yticks(ticks, [str(days[tick]) for tick in ticks])
         what = "reflectance" if self.normalisation is None else "normalised reflectance"
         figure.colorbar(shown, label=f"{what} {band}")
         return figure
 
-    def _whole(self, regions: Tensor) -> Tensor:
-        """All rows of some regions along the curve, padded: (B, L)."""
-        size = self.table.size[regions, None]
-        position = torch.arange(int(size.max()) if len(regions) else 0)
-        rows = self.table.first_row[regions, None] + torch.where(position < size, position, 0)
-        return torch.where(position < size, self.table.curves[self.order][rows].long(), -1)
+    def _check(self) -> None:
+        if self.form not in get_args(Form):
+            raise InvalidRequest(f"form must be one of {', '.join(get_args(Form))}, got {self.form}")
+        walks = parse_curve(self.order).kind == WALK
+        if walks != (self.form == "walks") or (not walks and is_drawn(self.order)):
+            raise InvalidRequest(
+                f"samples of the form {self.form} cannot be along {self.order}: curves that come to "
+                "every pixel once go with curve, walks with walks"
+            )
+        if min(self.walks, self.length) < 1:
+            raise InvalidRequest(
+                f"a bag needs at least 1 walk of 1 pixel, got {self.walks} of {self.length}"
+            )
+        if self.fixed is not None and (min(self.fixed) < 1 or self.form != "curve"):
+            raise InvalidRequest(
+                "a fixed shape needs at least 1 date and 1 position, of the form curve, got "
+                f"{self.fixed} of {self.form}"
+            )
+
+    @cached_property
+    def _extents(self) -> list[dict[str, int]]:
+        """Dates, positions, rows and columns of each region's own sample, where they may be padded."""
+        table = self.table
+        columns = {"t": table.dated[table.calendar]}
+        if self.form == "curve":
+            columns["l"] = table.size
+        elif self.form == "chip":
+            columns["h"], columns["w"] = table.boxes[1].unbind(1)
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    @cached_property
+    def _items(self) -> Items:
+        regions = np.arange(sum(map(len, self.stores)))
+        return items_of(self.table, regions, unit="pixel") if self.form == "pixel" else Items(regions)
 
     @cached_property
     def _fixed_index(self) -> Tensor:
@@ -149,11 +211,13 @@ class PlanarDataset(NonGeoDataset):
         return fixed_times(self.table, self.fixed[0])
 
 
-def _cropped(sample: dict[str, Tensor], size: int) -> dict[str, Tensor]:
-    """Without the positions that pad a sample to its batch."""
-    last = {"image", "clear", "index", "mask"} & sample.keys()
-    crop = {key: sample[key][..., :size].contiguous() for key in last}
-    return sample | crop | {"yx": sample["yx"][:size]}
+def _pixel_batch(
+    table: PixelTable, regions: Tensor, rows: Tensor, normalisation: Normalisation | None
+) -> Batch:
+    batch = planar_batch(table, regions, rows[:, None], normalisation=normalisation)
+    if "mask" in batch:
+        batch["label"] = batch["mask"][:, 0]
+    return batch
 
 
 class TensorSummary(NamedTuple):

@@ -69,6 +69,22 @@ def open_stores(root: str | Path | Sequence[str | Path] = ".") -> list[PlanarSto
     return [store for group in open_groups(root) for store in group]
 
 
+def open_one(root: str | Path) -> PlanarStore:
+    """Open the store that is meant, where only one can be judged at a time.
+
+    Raises:
+        NotAStore, DamagedStore: see `open_groups`.
+        InvalidRequest: there are several, or the parts of a merged one.
+    """
+    stores = open_stores(root)
+    if len(stores) > 1:
+        raise InvalidRequest(
+            f"one store is judged at a time, got {len(stores)} ({name_stores(stores)}); name one with "
+            "--store FILE.planar"
+        )
+    return stores[0]
+
+
 def name_stores(stores: Sequence[PlanarStore]) -> str:
     """The paths of some stores for a message, however many they are."""
     some = ", ".join(str(store.path) for store in stores[:_NAMED])

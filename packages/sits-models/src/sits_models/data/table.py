@@ -9,10 +9,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sits_data.manifest import LabelClass
-from sits_data.orders import neighbours, spectral
+from sits_data.orders import OrderName, neighbours, order, runs, spectral
 from sits_models.data.normalisation import Normalisation
 
 Window = tuple[int, int]
@@ -38,6 +39,22 @@ class Near(NamedTuple):
     rows: Tensor
     degree: Tensor
     bounds: Tensor | None = None
+
+
+class TableRuns(NamedTuple):
+    """The unbroken rows or columns of all regions, see `sits_data.orders.runs`.
+
+    Args:
+        rows: (N,) int32 region-local rows, one run after another.
+        start: (N,) int64 where the run of each pixel starts in `rows`.
+        length: (N,) int64 of that run.
+        place: (N,) int64 of each pixel in its run.
+    """
+
+    rows: Tensor
+    start: Tensor
+    length: Tensor
+    place: Tensor
 
 
 class Stretch(NamedTuple):
@@ -117,6 +134,17 @@ class PixelTable:
         return (total / self.size[:, None]).float()
 
     @cached_property
+    def boxes(self) -> tuple[Tensor, Tensor]:
+        """(R, 2) int32 first row and column of each region on the grid, and (R, 2) int32 its extent."""
+        region = torch.repeat_interleave(torch.arange(len(self), device=self.device), self.size)
+        place = region[:, None].expand(-1, 2)
+        empty = self.yx.new_zeros(len(self), 2)
+        low, high = (
+            empty.scatter_reduce(0, place, self.yx, how, include_self=False) for how in ("amin", "amax")
+        )
+        return low, high - low + 1
+
+    @cached_property
     def clear_share(self) -> Tensor:
         """(R, T) float16 share of each region's pixels that are clear on each date; read once.
 
@@ -129,18 +157,71 @@ class PixelTable:
             total[:, : clear.shape[1]].index_add_(0, region[rows], clear)
         return (total / self.size[:, None]).half()
 
+    def curve(self, name: OrderName, dihedral: int = 0) -> Tensor:
+        """(N,) int32 region-local rows along a curve: a stored one, or found when it is first asked for.
+
+        Args:
+            name: of an order.
+            dihedral: its variant, 0 … 7, see `sits_data.orders.order`.
+        """
+        if dihedral == 0 and name in self.curves:
+            return self.curves[name]
+        key = name, dihedral
+        if key not in self._found:
+            parts = [order(name, yx, dihedral=dihedral) for yx in self._outlines()]
+            self._found[key] = torch.from_numpy(np.concatenate(parts)).to(self.device)
+        return self._found[key]
+
+    def runs(self, direction: Literal["x", "y"]) -> TableRuns:
+        """The rows ("x") or columns ("y") of every region; found when they are first asked for."""
+        if direction not in self._runs:
+            parts = [runs(yx, direction) for yx in self._outlines()]
+            rows = np.concatenate([part.rows for part in parts])
+            length = np.concatenate([part.length for part in parts])
+            start = np.repeat(np.cumsum(length) - length, length)
+            # What is known of each place along the runs is wanted of each pixel.
+            first = np.repeat(self.first_row.cpu().numpy(), self.size.cpu().numpy())
+            pixel = np.empty(len(rows), np.int64)
+            pixel[first + rows] = np.arange(len(rows))
+            of_place = start, np.repeat(length, length), np.arange(len(rows)) - start
+            found = [rows, *(one[pixel] for one in of_place)]
+            self._runs[direction] = TableRuns(*(torch.from_numpy(one).to(self.device) for one in found))
+        return self._runs[direction]
+
+    def _outlines(self) -> list[NDArray[np.int32]]:
+        """(P, 2) row and column of the pixels of each region."""
+        return np.split(self.yx.cpu().numpy(), self.first_row.cpu().numpy()[1:])
+
     @cached_property
+    def _found(self) -> dict[tuple[str, int], Tensor]:
+        return {}
+
+    @cached_property
+    def _runs(self) -> dict[str, TableRuns]:
+        return {}
+
+    @cached_property
+    def _nears(self) -> dict[tuple[int, float | None], Near]:
+        return {}
+
+    @property
     def neighbours(self) -> Near:
-        """Which of the 8 pixels around each are of its region; found when a walk first asks."""
+        """Which of the 8 pixels around each are of its region."""
         return self.near()
 
     def near(self, *, connectivity: Literal[4, 8] = 8, sigma: float | None = None) -> Near:
-        """Who borders whom within each region.
+        """Who borders whom within each region; found when a walk first asks.
 
         Args:
             connectivity: 4 counts sides only, 8 corners too.
             sigma: of `sits_data.orders.spectral`, in squared reflectance; None weighs all alike.
         """
+        key = connectivity, sigma
+        if key not in self._nears:
+            self._nears[key] = self._find_near(connectivity, sigma)
+        return self._nears[key]
+
+    def _find_near(self, connectivity: Literal[4, 8], sigma: float | None) -> Near:
         region = np.repeat(np.arange(len(self)), self.size.cpu().numpy())
         near = neighbours(self.yx.cpu().numpy(), region, connectivity=connectivity)
         if sigma is not None:
@@ -252,30 +333,3 @@ def say_padded(table: PixelTable, length: int) -> None:
     if small:
         text = "%d of %d regions have fewer than %d pixels and are padded"
         _log.info(text, small, len(table), length)
-
-
-def curve_windows(
-    table: PixelTable, regions: Tensor, curve: str, *, length: int, shift: int = 0
-) -> tuple[Tensor, Tensor]:
-    """Whole regions along a curve, cut into windows.
-
-    Args:
-        table: the pixels.
-        regions: (B,) int64 positions.
-        curve: name of a stored one.
-        length: positions of a window, L.
-        shift: positions by which the first window starts before the curve, 0 … length-1.
-
-    Returns:
-        Index (W, L) int64 of region-local rows, -1 where a window sticks out, and (W,) int64: which
-        of `regions` each window shows. Windows of a region follow each other.
-    """
-    regions = regions.to(table.device)
-    size = table.size[regions]
-    windows = (size + shift + length - 1) // length
-    owner = torch.repeat_interleave(torch.arange(len(regions), device=table.device), windows)
-    number = torch.arange(len(owner), device=table.device) - (windows.cumsum(0) - windows)[owner]
-    position = (number * length - shift)[:, None] + torch.arange(length, device=table.device)
-    inside = (position >= 0) & (position < size[owner, None])
-    rows = table.first_row[regions[owner], None] + torch.where(inside, position, 0)
-    return torch.where(inside, table.curves[curve][rows].long(), -1), owner

@@ -11,11 +11,19 @@ from torch import Tensor
 
 from sits_data.errors import InvalidRequest
 from sits_models.contract import Batch
+from sits_models.data.curves import (
+    USUAL,
+    WALK,
+    Draw,
+    draw_index,
+    is_drawn,
+    parse_curve,
+    whole_curve,
+)
 from sits_models.data.fixed import fixed_index, fixed_times
 from sits_models.data.regions import RegionBatch
 from sits_models.data.table import NO_DAY, PixelTable, say_padded
 from sits_models.ops.philox import below, philox
-from sits_models.ops.walks import random_walks
 
 _PLACE, _DATES = 0, 1  # what a draw is for, in the place of the number of a view
 
@@ -30,8 +38,8 @@ class TaskViews:
     Args:
         length: positions; a region with fewer pixels is padded. A pixel is one position.
         dates: of a training view, drawn for each region; None takes all, as does more than there are.
-        order: name of a stored curve; None draws any of them to train and takes the first to test.
-            "walk" draws a random walk.
+        order: name of a curve, see `sits_models.data.curves`; None draws any of the stored ones to train
+            and takes the first to test.
         fixed: dates and positions of views of one shape, to train and to test: see
             `sits_models.data.fixed`. In place of the other three, but for a curve's name.
     """
@@ -43,16 +51,21 @@ class TaskViews:
     _fixed: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def check(self, tables: Sequence[PixelTable]) -> None:
-        """Stop if a table lacks the curve; say how many regions are padded.
+        """Stop if there is no such curve; say how many regions are padded.
 
         Raises:
-            InvalidRequest: a table has no curves, or not this one.
+            InvalidRequest: there is none, or it cannot have a fixed shape.
         """
-        if self.order == "walk" and self.fixed is None:
+        drawn = self.order is not None and is_drawn(self.order)
+        if self.fixed is not None:
+            if self.order is not None and drawn:
+                raise InvalidRequest(
+                    "fixed shapes are cut from a curve that comes to every pixel once, got "
+                    f"{self.order}; name another order, or give length in place of fixed"
+                )
             return
         for table in tables:
-            self._curves(table)
-            if self.fixed is None:
+            if not drawn or parse_curve(self.order or USUAL).kind != WALK:
                 say_padded(table, self.length)
 
     def draw(self, batch: RegionBatch) -> Batch:
@@ -68,10 +81,9 @@ class TaskViews:
         table, regions = batch.table, batch.regions.to(batch.table.device)
         if batch.rows is not None:
             return batch.rows[:, None]
-        if self.order == "walk":
-            return random_walks(
-                table, regions, length=self.length, run=batch.run, epoch=batch.epoch, view=_PLACE
-            )[:, 0]
+        if self.order is not None and is_drawn(self.order):
+            draw = Draw(batch.run, batch.epoch, _PLACE)
+            return draw_index(table, regions, self.order, self.length, draw)
         curves, spare = self._curves(table), (table.size[regions] - self.length).clamp(min=0)
         if batch.epoch < 0:
             return self._along(table, regions, curves[0], spare // 2)
@@ -84,7 +96,7 @@ class TaskViews:
         place = first[:, None] + torch.arange(self.length, device=table.device)
         inside = place < table.size[regions, None]
         rows = table.first_row[regions, None] + torch.where(inside, place, 0)
-        return torch.where(inside, table.curves[curve][rows].long(), -1)
+        return torch.where(inside, whole_curve(table, curve)[rows].long(), -1)
 
     def _times(self, batch: RegionBatch) -> Tensor | None:
         """Positions of each calendar (B, T), ascending, -1 padded; None is all of the batch's window."""
@@ -101,14 +113,8 @@ class TaskViews:
         return torch.where(times < NO_DAY, times, -1)
 
     def _curves(self, table: PixelTable) -> list[str]:
-        stored = list(table.curves)
-        if not stored or (self.order is not None and self.order not in stored):
-            wanted = self.order or "its first"
-            raise InvalidRequest(
-                f"the store has the orders {', '.join(stored) or 'none'}, asked for {wanted}; "
-                f"planarize it again with --orders {self.order or 'hilbert'}"
-            )
-        return stored if self.order is None else [self.order]
+        """The curve asked for, or all that are stored; `USUAL` where none is."""
+        return [self.order] if self.order is not None else list(table.curves) or [USUAL]
 
     def _all_fixed(self, table: PixelTable) -> tuple[Tensor, Tensor]:
         """Index lists and dates of all regions of a table, found when they are first asked for."""

@@ -1,8 +1,10 @@
 """The card of what a run has trained."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from lightning.pytorch import LightningModule
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
@@ -35,7 +37,7 @@ def card_of(
     settings: dict[str, Any] = dict(module.hparams)
     parent = read_card(settings["checkpoint"]) if settings.get("checkpoint") else None
     manifest = data.stores[0].manifest
-    trained_on = [store.path.name for store in data.stores]
+    trained_on = [store.source for store in data.stores]
     before = parent.seen if parent else ()
     return ModelCard(
         kind="classifier" if classes else "backbone",
@@ -49,7 +51,7 @@ def card_of(
         normalisation=data.normalisation,
         dates=_dates(data),
         views=_views(module, data),
-        data=tuple(data_line(store) for store in data.stores),
+        data=data_lines(data.stores),
         licence=SENTINEL,
         seen=tuple(dict.fromkeys([*before, *trained_on])),
         code_version=sits_models.__version__,
@@ -74,14 +76,27 @@ def _dates(data: PlanarDataModule) -> str:
     return f"dates of {period}, as they were acquired; nothing is interpolated"
 
 
-def data_line(store: PlanarStore) -> dict[str, JsonValue]:
-    """What a card says of a store that a model learned from."""
-    days = store.dates.astype("datetime64[D]").astype(str)
+def data_lines(stores: Sequence[PlanarStore]) -> tuple[dict[str, JsonValue], ...]:
+    """What a card says of the stores that a model learned from; the parts of a merged one together."""
+    named: dict[str, list[PlanarStore]] = {}
+    for store in stores:
+        named.setdefault(store.source, []).append(store)
+    return tuple(_data_line(name, parts) for name, parts in named.items())
+
+
+def _data_line(name: str, parts: Sequence[PlanarStore]) -> dict[str, JsonValue]:
+    days = np.unique(np.concatenate([part.dates for part in parts])).astype("datetime64[D]")
+    sources = [part.manifest.cube for part in parts]
+    together = {"catalog": _all(sources, "catalog"), "plan": _all(sources, "plan")}
     return {
-        "store": store.path.name,
-        "regions": len(store),
+        "store": name,
+        "regions": sum(map(len, parts)),
         "dates": len(days),
         "first": str(days[0]),
         "last": str(days[-1]),
-        "sources": dict(store.manifest.cube),
+        "sources": dict(sources[0]) if len(parts) == 1 else {"parts": len(parts), **together},
     }
+
+
+def _all(sources: Sequence[dict[str, JsonValue]], key: str) -> JsonValue:
+    return list(dict.fromkeys(str(source[key]) for source in sources if key in source))

@@ -9,7 +9,7 @@ from pathlib import Path
 from lightning.pytorch import LightningModule, Trainer
 
 from sits_models import registry
-from sits_models.data.stores import open_stores
+from sits_models.data.stores import find_stores, open_stores
 from sits_models.errors import InvalidConfig
 from sits_models.fit.cards import card_of
 from sits_models.fit.config import Config, parse
@@ -143,7 +143,7 @@ def read_settings(arguments: Sequence[str], resumed: Path | None = None) -> Conf
             f"{len(bands)} ({', '.join(bands)}), got {given}; leave it out"
         )
     # Paths as they are from anywhere: a run may be resumed from another folder.
-    roots = [str(store.path.resolve()) for store in stores]
+    roots = [str(path.resolve()) for path in find_stores(config["data.root"])]
     return config.replace(
         {
             "model.init_args.in_channels": len(bands),

@@ -11,11 +11,12 @@ from torchgeo.tasks import BaseTask
 
 from sits_data.errors import InvalidRequest
 from sits_models import registry
+from sits_models.data.curves import WALK
 from sits_models.data.regions import RegionBatch
 from sits_models.data.table import say_padded
 from sits_models.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range
 from sits_models.schedules import warmup_cosine
-from sits_models.views.planar import WALK, View
+from sits_models.views.planar import View
 
 RANGES: Mapping[str, Range] = {
     "in_channels": COUNT,
@@ -71,9 +72,9 @@ class Method(BaseTask):
             raise InvalidRequest(
                 "regions are learned from beside each other; batch_size must be at least 2"
             )
+        for view in self.views:
+            view.check()
         for table in getattr(data, "tables", []):
-            for view in self.views:
-                view.check(table)
             if set(self.views[0].curves) != {WALK}:
                 say_padded(table, self.view_length)
             if len(table.bands) != self.hparams["in_channels"]:

@@ -28,7 +28,7 @@ class Monitor(Callback):
 
     Args:
         every_n_epochs: how often; None about twenty times a run, and after the last epoch.
-        max_regions: that are embedded, spread over the store.
+        max_regions: that are embedded, spread over the first table.
         length: positions of a window, see `Embedder`; None those of the method's longest view.
     """
 
@@ -42,9 +42,9 @@ class Monitor(Callback):
         self._watched: _Watched | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose the regions: those of the first store."""
+        """Choose the regions: those of the first table."""
         datamodule = trainer.datamodule  # type: ignore[attr-defined]
-        self._watched = _choose(datamodule.stores, datamodule.tables, self.max_regions)
+        self._watched = _choose(datamodule.groups[0], datamodule.tables[0], self.max_regions)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Embed and log, if it is time."""
@@ -94,14 +94,13 @@ class _Watched:
         self.label = table.label.cpu()[regions]
 
 
-def _choose(stores: Sequence[PlanarStore], tables: Sequence[PixelTable], max_regions: int) -> _Watched:
-    store, table = stores[0], tables[0]
-    count = min(max_regions, len(store))
-    regions = torch.from_numpy(np.unique(np.linspace(0, len(store) - 1, count).astype(np.int64)))
-    if not store.manifest.classes:
+def _choose(stores: Sequence[PlanarStore], table: PixelTable, max_regions: int) -> _Watched:
+    count = min(max_regions, len(table))
+    regions = torch.from_numpy(np.unique(np.linspace(0, len(table) - 1, count).astype(np.int64)))
+    if not table.classes:
         return _Watched(table, regions, None, None)
     try:
-        split = block_folds(store, folds=2, gap_m=0)[0]
+        split = block_folds(stores, folds=2, gap_m=0)[0]
     except TooFewLabels as error:
         _log.info("no kNN is watched: %s", error)
         return _Watched(table, regions, None, None)

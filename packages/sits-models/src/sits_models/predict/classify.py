@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sits_models.data.curves import curve_windows
 from sits_models.data.normalisation import Normalisation
-from sits_models.data.table import PixelTable, curve_windows
+from sits_models.data.table import PixelTable
 from sits_models.ops.gather import planar_batch
 
 

@@ -11,15 +11,12 @@ from torch import Tensor
 
 from sits_data.errors import InvalidRequest
 from sits_models.contract import Batch
+from sits_models.data.curves import WALK, Draw, draw_index, parse_curve
 from sits_models.data.regions import RegionBatch
-from sits_models.data.table import NO_DAY, PixelTable
+from sits_models.data.table import NO_DAY
 from sits_models.ops.philox import below, philox, uniform
-from sits_models.ops.walks import random_walks
 
 Span = Literal["scattered", "window"]
-
-WALK = "walk"
-CURVES = ("hilbert", "snake", "spiral", "raster", WALK)
 
 _MIN_CLEAR = 0.1
 # Where counters of walks count walks, these count purposes: no draw shares its words with another.
@@ -35,7 +32,8 @@ class View:
         dates: dates, T, among those on which at least a tenth of the region is clear, as far as
             there are; fewer are padded.
         span: "scattered" over the period, or a "window" of dates that follow each other.
-        curves: of which one is drawn: a run of a stored curve, in either direction, or a "walk".
+        curves: of which one is drawn: a run of a curve, in either direction, a "walk", or what else
+            `sits_models.data.curves` names.
         apart: whether a view of an even number and the next one share no date, as far as the region's
             clear dates allow: then the curve of time itself says what belongs together.
         gain: each band's reflectance is multiplied by one factor of 1 - gain … 1 + gain. Atmosphere and
@@ -52,20 +50,16 @@ class View:
     apart: bool = False
     gain: float = 0.0
 
-    def check(self, table: PixelTable) -> None:
-        """Stop if a table lacks one of the curves.
+    def check(self) -> None:
+        """Stop if there is no curve of one of the names.
 
         Raises:
-            InvalidRequest: names what is there.
+            InvalidRequest: says which there are.
         """
-        missing = [name for name in self.curves if name != WALK and name not in table.curves]
-        if missing or not self.curves:
-            stored = ", ".join(table.curves) or "none"
-            raise InvalidRequest(
-                f"views need the curves {', '.join(self.curves) or '(none named)'}, the store has "
-                f"{stored} (and walk, always); name some of these with --model.curves, or planarize "
-                f"again with --orders {','.join(missing) or 'hilbert'}"
-            )
+        if not self.curves:
+            raise InvalidRequest("views need at least one curve, got none; give --model.curves [walk]")
+        for name in self.curves:
+            parse_curve(name)
 
 
 def draw(batch: RegionBatch, view: View, *numbers: int) -> Batch:
@@ -89,21 +83,9 @@ def draw(batch: RegionBatch, view: View, *numbers: int) -> Batch:
 def _index(batch: RegionBatch, view: View, number: Tensor) -> Tensor:
     """Region-local rows, (B, L), -1 where a region has ended."""
     table, regions = batch.table, batch.regions
+    draw = Draw(batch.run, batch.epoch, number)
+    options = [draw_index(table, regions, name, view.length, draw) for name in view.curves]
     words = philox((batch.run, table.region_id[regions]), (0, _CURVE, batch.epoch, number))
-    size, length = table.size[regions], view.length
-    first = below(words[:, 0], (size - length).clamp(min=0) + 1)[:, None]
-    last = torch.minimum(first + length, size[:, None]) - 1
-    place = torch.arange(length, device=table.device)
-    backwards = (words[:, 1] % 2 == 1)[:, None]
-    position = torch.where(backwards, last - place, first + place)
-    inside = (position >= first) & (position <= last)
-    rows = table.first_row[regions, None] + torch.where(inside, position, 0)
-    options = [
-        random_walks(table, regions, length=length, run=batch.run, epoch=batch.epoch, view=number)[:, 0]
-        if name == WALK
-        else torch.where(inside, table.curves[name][rows].long(), -1)
-        for name in view.curves
-    ]
     chosen = below(words[:, 2], len(options))
     return torch.stack(options)[chosen, torch.arange(len(regions), device=table.device)]
 
