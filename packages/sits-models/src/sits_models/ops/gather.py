@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sits_models.contract import Batch
 from sits_models.ops.compiled import decode_rows
+from sits_models.ops.device import runs_kernels
 
 if TYPE_CHECKING:
     from sits_models.data.normalisation import Normalisation
@@ -52,6 +53,8 @@ def planar_batch(
         gain, bias = gain * light.to(target), torch.lerp(black, bias, light.to(target))
     if table.device.type == target.type == "cpu":
         image, clear = _on_cpu(table, regions, index, times, gain, bias)
+    elif table.device.type == target.type and runs_kernels(target):
+        image, clear = _by_kernel(table, regions, index, times, gain, bias)
     else:
         digits, quality = table.observations(regions, index.clamp(min=0), times.clamp(min=0))
         image, clear = decode(
@@ -101,6 +104,18 @@ def decode(
     values = (digits.int() & 0xFFFF).float() * gain[:, None, None] + bias[:, None, None]
     image = values.permute(0, 3, 2, 1).contiguous()
     return image.masked_fill_(~seen[:, None], 0), clear
+
+
+def _by_kernel(
+    table: "PixelTable", regions: Tensor, index: Tensor, times: Tensor, gain: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    from sits_models.ops.kernels import decode_cells
+
+    (pixels,), (qa,) = table.pixels, table.qa  # a resident table is one shard
+    first, dated = table.first_cell[regions], table.dated[table.calendar[regions]]
+    return decode_cells(
+        pixels, qa, first, dated, index, times, gain, bias, unclear_bits=table.unclear_bits
+    )
 
 
 def _on_cpu(

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sits_data.orders import WalkLaw, golden_stride
 from sits_models.ops.compiled import walk_on, walk_weighed
+from sits_models.ops.device import runs_kernels
 from sits_models.ops.philox import below, philox
 
 if TYPE_CHECKING:
@@ -44,20 +45,33 @@ def random_walks(
     law = law or WalkLaw()
     near, regions = near or table.neighbours, regions.to(table.device)
     first, size = table.first_row[regions, None], table.size[regions, None]
-    blocks = torch.arange(-(-length // 4), device=table.device)
     walk = torch.arange(count, device=table.device)
-    number = view[:, None, None] if isinstance(view, Tensor) else view
-    words = philox(
-        (run, table.region_id[regions, None, None]), (blocks, walk[:, None], epoch, number)
-    ).flatten(2)  # (B, K, at least L)
+    number = torch.as_tensor(view, device=table.device).expand(len(regions))
+    key, draw = (run, table.region_id[regions, None, None]), (epoch, number[:, None, None])
+
+    def words(walk: Tensor, blocks: int) -> Tensor:
+        """(B, walks, at least 4 · blocks) random words."""
+        block = torch.arange(blocks, device=table.device)
+        return philox(key, (block, walk[:, None], *draw)).flatten(2)
+
     if law.starts == "iid":
-        start = below(words[:, :, 0], size)
+        start = below(words(walk, 1)[:, :, 0], size)
     else:
         stride = torch.from_numpy(golden_stride(size.cpu().numpy())).to(table.device)
-        start = (below(words[:, :1, 0], size) + walk * stride) % size
+        start = (below(words(walk[:1], 1)[:, :, 0], size) + walk * stride) % size
     here = first + start
-    walk_all = compiled_steps if here.device.type == "cpu" else step_by_step
-    return walk_all(near, here, words[:, :, :length], backtrack=law.backtrack) - first[..., None]
+    if runs_kernels(here.device):
+        from sits_models.ops.kernels import walk_steps
+
+        rows = walk_steps(
+            near, here, table.region_id[regions], length=length, run=run, epoch=epoch, view=number,
+            backtrack=law.backtrack,
+        )  # fmt: skip
+    else:
+        walk_all = compiled_steps if here.device.type == "cpu" else step_by_step
+        drawn = words(walk, -(-length // 4))[:, :, :length]
+        rows = walk_all(near, here, drawn, backtrack=law.backtrack)
+    return rows - first[..., None]
 
 
 def step_by_step(near: "Near", here: Tensor, words: Tensor, *, backtrack: bool = True) -> Tensor:
