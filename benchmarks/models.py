@@ -103,13 +103,13 @@ def loader(store: Path, size: int = 32) -> float:
 def share(store: Path, method: Method, *, size: int = 64, steps: int = 4) -> float:
     """Time of drawing and gathering all views of a batch, over that of the whole step."""
     table = open_table(store)
-    norm = fit_normalisation([PlanarDataset(store).store], [np.arange(200)])
+    norm = fit_normalisation([PlanarDataset(store).stores[0]], [np.arange(200)])
     optimiser = torch.optim.AdamW([one for one in method.parameters() if one.requires_grad])
     method.log = lambda *_, **__: None  # type: ignore[method-assign,assignment]
     views = whole = 0.0
     for step in range(steps):
         batch = RegionBatch(
-            table, torch.arange(size) + step * size, (0, 36), 0, step, norm, torch.device("cpu")
+            table, torch.arange(size) + step * size, None, 0, step, norm, torch.device("cpu")
         )
         began = time.perf_counter()
         for view, numbers in groupby(range(len(method.views)), method.views.__getitem__):

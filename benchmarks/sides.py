@@ -46,6 +46,56 @@ def ours(settings: dict[str, Any]) -> None:
     _report(seconds, int(cube.read("reflectance", 0).sum(dtype=np.int64)))
 
 
+def fields(settings: dict[str, Any]) -> None:
+    """Simulated fields: one cube each (4 bands, 24 dates), then one merged store; counts its pixels."""
+    import geopandas as gpd
+
+    import sits_data.read  # noqa: F401
+    from sits_data.aoi import features_of
+    from sits_data.fields import build_fields, field_request
+    from sits_data.grid import cube_grid
+    from sits_data.manifest import Features, Recipe
+    from sits_data.plan import Request
+    from sits_data.simulate import simulate_catalog
+    from sits_data.store import planarize_all
+    from sits_data.store.merge import find_cubes
+
+    work = Path(settings["work"])
+    if not work.exists():
+        simulate_catalog(work / "catalogue", size_px=336, dates=24)
+    parcels = gpd.read_file(work / "catalogue/parcels.gpkg")
+    area = parcels.iloc[: settings["count"]]
+    for made in ("cubes", "fields.planar"):
+        shutil.rmtree(work / made, ignore_errors=True)
+    began = time.perf_counter()
+    requests = [
+        field_request(
+            Request(
+                catalog=str(work / "catalogue/catalog.json"), collection="sentinel-2-l2a",
+                start=date(2020, 1, 1), end=date(2030, 1, 1), bands=("B02", "B03", "B04", "B08"),
+                grid=cube_grid(area.iloc[[feature.id]], 10), features=(feature,),
+            )
+        )
+        for feature in features_of(area)
+    ]  # fmt: skip
+    build_fields(requests, work / "cubes")
+    built = time.perf_counter()
+    done = planarize_all(
+        find_cubes([work / "cubes"]), work / "fields.planar", recipe=Recipe(regions=Features())
+    )
+    seconds = time.perf_counter() - began
+    print(f"cubes {built - began:.1f} s, store {seconds - built + began:.1f} s", file=sys.stderr)
+    assert done.parts == settings["count"], done.empty
+    _report(seconds, done.pixels)
+
+
+def imports(_settings: dict[str, Any]) -> None:
+    """What planarize imports, and nothing else."""
+    import sits_data.store.write  # noqa: F401
+
+    _report(0.0, 0)
+
+
 def odc_uint16(settings: dict[str, Any]) -> None:
     """odc-stac and dask: the same uint16 values, scl and a mask, to Zarr."""
     dataset, began = _odc(settings, chunks=True)
@@ -205,7 +255,10 @@ def _report(seconds: float, checksum: int) -> None:
     json.dump({"seconds": seconds, "checksum": checksum}, sys.stdout)
 
 
-_ALL = (ours, odc_uint16, odc_float32, odc_threads, planarize, zarr_blocks, zarr_decode, zarrs_decode)
+_ALL = (
+    *(ours, odc_uint16, odc_float32, odc_threads, planarize, zarr_blocks, zarr_decode, zarrs_decode),
+    *(fields, imports),
+)
 SIDES: dict[str, Callable[[dict[str, Any]], None]] = {side.__name__: side for side in _ALL}
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from sits_data.orders import (
     golden_stride,
     neighbours,
     order,
+    parse_order,
     permutation,
     random_walks,
     rank_table,
@@ -363,3 +364,11 @@ def test_walks_visit_as_the_reference_says(length, distinct, extent):
         seen = np.bincount(walks[:, 50:].ravel(), minlength=len(yx))
         border = near.degree < 8
         assert seen[border].mean() / seen[~border].mean() == pytest.approx(0.64, abs=0.06)
+
+
+def test_names_of_orders_and_their_variants():
+    assert parse_order("hilbert") == ("hilbert", 0)
+    assert parse_order("snake:7") == ("snake", 7)
+    for wrong in ("peano", "hilbert:8", "hilbert:", "hilbert:x", "", "snake:1:2"):
+        with pytest.raises(InvalidRequest, match=r"unknown order .*use some of raster, .* with :1"):
+            parse_order(wrong)

@@ -40,6 +40,7 @@ from sits_data.manifest import (
     Recipe,
     Superpixels,
 )
+from sits_data.orders import order
 from sits_data.planar import gather
 from sits_data.store import open_store, planarize, verify_store
 from sits_data.store.resume import drafting
@@ -538,10 +539,21 @@ def test_every_kind_of_region_keeps_its_pixels(site, tmp_path, regions):
         (["--chips", "8", "--around", "3"], "--around is for points"),
         (["--regions", "a", "--stride", "3"], "--stride is for chips"),
         (["--superpixels", "9", "--shrink", "3"], "are for polygons; give --regions"),
-        (["--chips", "8", "--orders", "peano"], "unknown peano; use some of raster, snake"),
+        (["--chips", "8", "--orders", "peano"], "unknown order peano; use some of raster, snake"),
     ],
 )
 def test_command_line_usage_errors(options, message):
     result = CliRunner().invoke(main, ["planarize", "field.zarr", *options])
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
+
+
+def test_dihedral_variants_can_be_stored(site, tmp_path):
+    folder, _ = site
+    recipe = Recipe(regions=Chips(size_px=300), orders=("hilbert", "hilbert:5"))
+    planarize(folder / "field.zarr", tmp_path / "s", recipe=recipe)
+    store = open_store(tmp_path / "s")
+    assert (tmp_path / "s/orders/hilbert.5-00000.npy").is_file()
+    yx = store.region(1).yx
+    assert np.array_equal(store.order(1, "hilbert:5"), order("hilbert", yx, dihedral=5))
+    assert verify_store(tmp_path / "s")

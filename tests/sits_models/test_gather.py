@@ -11,14 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sits_data import open_store
+from sits_data.errors import InvalidRequest
 from sits_data.orders import Neighbours, WalkKey, WalkLaw, neighbours, random_walks
 from sits_data.philox import philox as numpy_philox
 from sits_data.planar import gather
 from sits_models.data.curves import curve_windows
 from sits_models.data.normalisation import Normalisation
+from sits_models.data.planar import PlanarDataset
 from sits_models.data.residence import open_table, table_of_arrays
 from sits_models.data.table import PixelTable
-from sits_models.ops import walks
+from sits_models.ops import raw, walks
 from sits_models.ops.gather import decode, planar_batch
 from sits_models.ops.philox import below, philox, rounds
 
@@ -189,3 +191,38 @@ def test_windows_cover_each_pixel_once(parcels: Path, shift: int) -> None:
         shown = index[owner == number].flatten()
         stored = open_store(parcels).order(region, "snake")
         assert shown[shown >= 0].tolist() == stored.tolist()
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 9999), width=st.integers(1, 40), streamed=st.booleans())
+def test_raw_rows_are_those_of_the_table(seed: int, width: int, streamed: bool) -> None:
+    draws = np.random.default_rng(seed)
+    pixels = draws.integers(0, 65536, (50, width)).astype(np.uint16)
+    rows = draws.integers(-1, 50, 30)
+    expected = np.where(rows[:, None] < 0, np.uint16(0), pixels[rows])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(raw, "_STREAMED", 0 if streamed else 1 << 40)
+        assert np.array_equal(raw.gather_raw(pixels, rows), expected)
+        out = np.ones((30, width), np.uint16)
+        assert raw.gather_raw(pixels, rows, out) is out
+    assert np.array_equal(out, expected)
+
+
+def test_raw_rows_that_are_not_there() -> None:
+    pixels = np.zeros((4, 2), np.uint16)
+    for rows in ([4], [-2, 0]):
+        with pytest.raises(IndexError, match="the table has rows 0 to 3"):
+            raw.gather_raw(pixels, np.array(rows))
+
+
+def test_raw_samples_are_the_store_as_it_lies(parcels: Path, chips: Path) -> None:
+    for path in (parcels, chips):
+        store, dataset = open_store(path), PlanarDataset(path)
+        found = dataset.raw([3, 0])
+        for number, region in enumerate((3, 0)):
+            curve = store.order(region, store.manifest.orders[0])
+            assert np.array_equal(found[number, : len(curve)], store.region(region).pixels[curve])
+            assert not found[number, len(curve) :].any()
+        assert np.array_equal(dataset.raw([3, 0], np.ones_like(found)), found)
+    with pytest.raises(InvalidRequest, match="raw numbers are those of whole regions"):
+        PlanarDataset(parcels, form="chip").raw([0])

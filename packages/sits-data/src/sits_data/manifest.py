@@ -130,7 +130,7 @@ class Recipe(BaseModel, frozen=True):
     Args:
         regions: which pixels belong together.
         labels: where their labels come from.
-        orders: curves that are written beside the pixels.
+        orders: curves that are written beside the pixels; `hilbert:5` is a dihedral variant.
         mask: preset that says which observations count as unclear.
         block_m: side in metres of the spatial blocks that splits keep together.
         shard_mb: size that one file of pixels aims at; a region is never split over two.
@@ -282,5 +282,5 @@ class MergedManifest(BaseModel, frozen=True):
 
 
 def shard_file(kind: str, shard: int) -> str:
-    """Path in the store of one shard: `pixels-00003.npy`, `orders/hilbert-00003.npy`."""
-    return f"{kind}-{shard:05d}.npy"
+    """Path in the store of one shard: `pixels-00003.npy`, `orders/hilbert.5-00003.npy`."""
+    return f"{kind.replace(':', '.')}-{shard:05d}.npy"

@@ -6,6 +6,7 @@ from typing import get_args
 import click
 
 from sits_data.cli.options import OutPath, json_option, print_summary
+from sits_data.errors import InvalidRequest
 from sits_data.manifest import (
     Chips,
     ColumnLabels,
@@ -18,7 +19,7 @@ from sits_data.manifest import (
     Superpixels,
 )
 from sits_data.mask import MaskPreset
-from sits_data.orders import ORDERS
+from sits_data.orders import ORDERS, parse_order
 from sits_data.store.merge import MergedSummary, find_cubes, planarize_all
 from sits_data.store.write import Summary
 from sits_data.store.write import planarize as write_store
@@ -26,11 +27,11 @@ from sits_data.store.write import planarize as write_store
 
 def _parse_orders(_context: click.Context, _option: click.Parameter, text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if unknown := [name for name in names if name not in ORDERS]:
-        raise click.BadParameter(
-            f"unknown {', '.join(unknown)}; use some of {', '.join(ORDERS)}. Walks and slices need no "
-            "storage."
-        )
+    for name in names:
+        try:
+            parse_order(name)
+        except InvalidRequest as error:
+            raise click.BadParameter(str(error)) from error
     return names
 
 
@@ -66,7 +67,8 @@ def _parse_orders(_context: click.Context, _option: click.Parameter, text: str) 
     default="hilbert,snake",
     show_default=True,
     callback=_parse_orders,
-    help=f"Curves to store, some of {', '.join(ORDERS)}; walks need no storage.",
+    help=f"Curves to store, some of {', '.join(ORDERS)}, or a dihedral variant such as hilbert:5; walks "
+    "need no storage.",
 )
 @click.option(
     "--mask",

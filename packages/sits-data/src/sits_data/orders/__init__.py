@@ -4,7 +4,7 @@ An order is an index list into the region's rows, which are in raster order: a p
 by it, and scores go back to their pixels by the same list.
 """
 
-from sits_data.orders.curves import DIHEDRALS, ORDERS, OrderName, order, rank_table
+from sits_data.orders.curves import DIHEDRALS, ORDERS, OrderName, order, parse_order, rank_table
 from sits_data.orders.lines import Direction, Runs, runs, slice_through
 from sits_data.orders.walks import (
     Neighbours,
@@ -30,6 +30,7 @@ __all__ = [
     "golden_stride",
     "neighbours",
     "order",
+    "parse_order",
     "permutation",
     "random_walks",
     "rank_table",

@@ -53,6 +53,21 @@ def order(name: OrderName, yx: Rows, *, dihedral: int = 0) -> Rows:
     return np.argsort(rank_table(name, height, width)[y, x]).astype(np.int32)
 
 
+def parse_order(text: str) -> tuple[OrderName, int]:
+    """A curve's name and its dihedral variant: `hilbert`, or `hilbert:5`.
+
+    Raises:
+        InvalidRequest: there is no such curve.
+    """
+    name, _, variant = text.partition(":")
+    if name not in ORDERS or (variant or "0") not in map(str, range(DIHEDRALS)) or text.endswith(":"):
+        raise InvalidRequest(
+            f"unknown order {text}; use some of {', '.join(ORDERS)}, each also with :1 to :7 for a "
+            "dihedral variant (walks and slices need no storage)"
+        )
+    return name, int(variant or 0)
+
+
 @lru_cache(maxsize=256)
 def rank_table(name: OrderName, height: int, width: int) -> Rows:
     """The position of every cell of a rectangle on a curve.

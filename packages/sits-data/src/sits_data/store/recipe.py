@@ -26,7 +26,7 @@ from sits_data.manifest import (
     Superpixels,
 )
 from sits_data.mask import MaskPreset
-from sits_data.orders import ORDERS
+from sits_data.orders import parse_order
 from sits_data.regions import (
     RESERVED,
     RegionSet,
@@ -67,12 +67,8 @@ def check_recipe(recipe: Recipe) -> MaskPreset:
     Raises:
         InvalidRequest: says what cannot be followed.
     """
-    unknown = set(recipe.orders) - set(ORDERS)
-    if unknown:
-        raise InvalidRequest(
-            f"unknown order {', '.join(sorted(unknown))}; use some of {', '.join(ORDERS)} (walks and "
-            "slices need no storage)"
-        )
+    for name in recipe.orders:
+        parse_order(name)
     if len(set(recipe.orders)) < len(recipe.orders):
         raise InvalidRequest(f"an order is asked for twice ({', '.join(recipe.orders)}); name each once")
     if recipe.mask not in get_args(MaskPreset):

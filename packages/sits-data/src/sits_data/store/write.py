@@ -18,7 +18,7 @@ from sits_data.manifest import (
     shard_file,
 )
 from sits_data.mask import MaskPreset, unclear_bits
-from sits_data.orders import OrderName, order
+from sits_data.orders import order, parse_order
 from sits_data.regions import (
     RegionSet,
 )
@@ -170,8 +170,10 @@ def _write_tables(
             _save(folder, f"label-{labels.column.name}", shard, labels.of_pixel[rows])
         first = starts[shards.of_region == shard][1:] - rows.start
         parts = np.split(regions.yx[rows], first)
-        for name in cast(tuple[OrderName, ...], recipe.orders):
-            _save(folder, f"orders/{name}", shard, np.concatenate([order(name, yx) for yx in parts]))
+        for name in recipe.orders:
+            kind, dihedral = parse_order(name)
+            curves = [order(kind, yx, dihedral=dihedral) for yx in parts]
+            _save(folder, f"orders/{name}", shard, np.concatenate(curves))
     frame = regions.frame.assign(
         shard=shards.of_region.astype(np.int32),
         first_row=starts - shards.first[shards.of_region],

@@ -27,12 +27,16 @@ def curve_batch(
         order: a curve that comes to every pixel once.
         normalisation: of the values; None leaves reflectance.
     """
+    return planar_batch(table, regions, whole_index(table, regions, order), normalisation=normalisation)
+
+
+def whole_index(table: PixelTable, regions: Tensor, order: str) -> Tensor:
+    """The index lists of whole regions along a curve: (B, L) int64, -1 where padded."""
     regions = regions.to(table.device)
     size = table.size[regions, None]
     position = torch.arange(int(size.max()) if len(regions) else 0, device=table.device)
     rows = table.first_row[regions, None] + torch.where(position < size, position, 0)
-    index = torch.where(position < size, whole_curve(table, order)[rows].long(), -1)
-    return planar_batch(table, regions, index, normalisation=normalisation)
+    return torch.where(position < size, whole_curve(table, order)[rows].long(), -1)
 
 
 def walk_batch(

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor
 from torchgeo.datasets import NonGeoDataset
 
@@ -16,13 +17,14 @@ from sits_data.store import open_parts
 from sits_models.contract import Batch, Sample, cut_sample
 from sits_models.data.curves import USUAL, WALK, Draw, is_drawn, parse_curve
 from sits_models.data.fixed import fixed_index, fixed_times
-from sits_models.data.forms import chip_batch, curve_batch, walk_batch
+from sits_models.data.forms import chip_batch, curve_batch, walk_batch, whole_index
 from sits_models.data.items import Items, items_of
 from sits_models.data.normalisation import Normalisation
 from sits_models.data.residence import Resident, join_tables
 from sits_models.data.stores import shared_classes
 from sits_models.data.table import PixelTable
 from sits_models.ops.gather import planar_batch
+from sits_models.ops.raw import gather_raw
 
 Form = Literal["curve", "walks", "pixel", "chip"]
 
@@ -117,6 +119,43 @@ class PlanarDataset(NonGeoDataset):
             return curve_batch(self.table, regions, self.order, normalisation=normalisation)
         index, times = self._fixed_index[regions], self._fixed_times[regions]
         return planar_batch(self.table, regions, index, times=times, normalisation=normalisation)
+
+    def raw(
+        self, indices: Sequence[int] | Tensor, out: NDArray[np.uint16] | None = None
+    ) -> NDArray[np.uint16]:
+        """Digital numbers of some regions along the curve, as they lie on disk: nothing is decoded.
+
+        Args:
+            indices: of samples, of the form "curve".
+            out: (B, L, T, C) uint16 to write to; None makes it.
+
+        Returns:
+            (B, L, T, C) uint16, L that of the largest region; 0 = not observed, or padded.
+
+        Raises:
+            InvalidRequest: samples have another form, or regions of the store other dates.
+        """
+        table = self.table
+        if self.form != "curve" or len(table.dated) > 1:
+            raise InvalidRequest(
+                "raw numbers are those of whole regions of one store, got the form "
+                f"{self.form} of {len(table.dated)} stores"
+            )
+        regions = torch.as_tensor(indices, dtype=torch.int64)
+        index = whole_index(table, regions, self.order)
+        dates, bands = int(table.dated[0]), len(table.bands)
+        if out is None:
+            out = np.empty((*index.shape, dates, bands), np.uint16)
+        for shard, which in table.by_shard(regions):
+            pixels = table.pixels[shard].numpy().view(np.uint16).reshape(-1, dates, bands)
+            start = int(table.shard_ends[shard]) - len(table.qa[shard])
+            first = ((table.first_cell[regions] - start) // dates)[:, None]
+            rows = torch.where(index < 0, -1, first + index)[which].flatten().numpy()
+            if len(which) == len(out):
+                gather_raw(pixels, rows, out.reshape(-1, dates, bands))
+            else:
+                out[which.numpy()] = gather_raw(pixels, rows).reshape(-1, *out.shape[1:])
+        return out
 
     def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
         """One sample; see `Sample` for shapes, types and units."""

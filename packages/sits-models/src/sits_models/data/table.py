@@ -164,8 +164,9 @@ class PixelTable:
             name: of an order.
             dihedral: its variant, 0 … 7, see `sits_data.orders.order`.
         """
-        if dihedral == 0 and name in self.curves:
-            return self.curves[name]
+        stored = f"{name}:{dihedral}" if dihedral else name
+        if stored in self.curves:
+            return self.curves[stored]
         key = name, dihedral
         if key not in self._found:
             parts = [order(name, yx, dihedral=dihedral) for yx in self._outlines()]

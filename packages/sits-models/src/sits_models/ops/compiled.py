@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sits_data.philox import LOW_32, MULTIPLIERS, ROUNDS, WEYL
+from sits_models.ops.memory import LANE, LINE, prefetch, turn
 
-_UNSEEN = 2
 _LOW = np.uint64(LOW_32)
 _HALF = np.uint64(32)
 _M0, _M1 = (np.uint64(number) for number in MULTIPLIERS)
@@ -19,9 +19,9 @@ _W0, _W1 = (np.uint64(number) for number in WEYL)
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
 def decode_rows(
-    digits: NDArray[np.int16],
-    quality: NDArray[np.uint8],
     which: NDArray[np.int64],
+    digits: NDArray[np.uint16],
+    quality: NDArray[np.uint8],
     first: NDArray[np.int64],
     dated: NDArray[np.int64],
     index: NDArray[np.int64],
@@ -34,10 +34,13 @@ def decode_rows(
 ) -> None:
     """Write the samples of a batch whose regions lie in one shard.
 
+    Pixels are turned round in the cache, eight at a time, so that memory is read and written in runs; a
+    table there whose rows are a power of two apart would use a few lines of the cache only.
+
     Args:
-        digits: (cells, C) bits of uint16 DN.
-        quality: (cells,) bits.
         which: (n,) the samples to write.
+        digits: (cells, C) DN.
+        quality: (cells,) bits.
         first: (B,) cell of the shard at which each sample's region starts.
         dated: (B,) cells of a pixel.
         index: (B, L) region-local rows, -1 = padded.
@@ -49,32 +52,66 @@ def decode_rows(
         clear: (B, T, L) written to.
     """
     positions, dates, bands = index.shape[1], times.shape[1], digits.shape[1]
-    # Turned round in the cache, so that memory is read and written in runs.
-    near = np.zeros((dates, bands, positions), np.uint16)
-    state = np.empty((dates, positions), np.uint8)
-    for b in which:
-        for position in range(positions):
-            row = first[b] + index[b, position] * dated[b]
-            for t in range(dates):
-                if index[b, position] < 0 or times[b, t] < 0:
-                    state[t, position] = _UNSEEN
-                    continue
-                cell = row + times[b, t]
-                seen = True
-                for band in range(bands):
-                    number = digits[cell, band]
-                    near[t, band, position] = number
-                    seen &= number != 0
-                known = (quality[cell] & unclear_bits) == 0
-                state[t, position] = known if seen else _UNSEEN
+    wide = (positions + LANE - 1) // LANE * LANE
+    stride = wide + LANE
+    near = np.empty(dates * bands * stride, np.uint16)
+    unclear = np.empty((dates, wide), np.uint8)
+    least = np.empty(wide, np.uint16)
+    seen = np.empty(wide, np.float32)
+    cell = np.empty(LANE, np.int64)
+    flat = digits.reshape(-1)
+    for n in range(len(which)):
+        b = which[n]
+        whole = 2 * dates > dated[b]  # else most of what was asked for would not be read
+        for position in range(0, wide, LANE):
+            if whole:
+                # The next rows, or the first ones of the next sample.
+                last = position + LANE >= wide
+                other = which[min(n + 1, len(which) - 1)] if last else b
+                place = 0 if last else position + LANE
+                for k in range(place, min(place + LANE, positions)):
+                    far = (first[other] + max(index[other, k], 0) * dated[other]) * bands
+                    for number in range(0, dated[other] * bands, LINE):
+                        prefetch(flat, far + number)  # type: ignore[call-arg,unused-ignore]
+            t = 0
+            while t < dates:
+                # Dates that follow each other are one run of numbers.
+                time, stop = max(times[b, t], 0), t + 1
+                while stop < dates and times[b, stop] == time + stop - t:
+                    stop += 1
+                for k in range(LANE):
+                    row = index[b, position + k] if position + k < positions else 0
+                    cell[k] = first[b] + max(row, 0) * dated[b] + time
+                    for step in range(stop - t):
+                        unclear[t + step, position + k] = quality[cell[k] + step] & unclear_bits
+                s0, s1, s2, s3 = cell[0] * bands, cell[1] * bands, cell[2] * bands, cell[3] * bands
+                s4, s5, s6, s7 = cell[4] * bands, cell[5] * bands, cell[6] * bands, cell[7] * bands
+                run, to = (stop - t) * bands, t * bands * stride + position
+                squares = run - run % LANE
+                for m in range(0, squares, LANE):
+                    starts = (s0 + m, s1 + m, s2 + m, s3 + m, s4 + m, s5 + m, s6 + m, s7 + m)
+                    turn(near, to + m * stride, stride, flat, starts)  # type: ignore[call-arg,unused-ignore]
+                for m in range(squares, run):
+                    for k in range(LANE):
+                        near[to + m * stride + k] = flat[cell[k] * bands + m]
+                t = stop
         for t in range(dates):
             for position in range(positions):
-                clear[b, t, position] = state[t, position] == 1
+                real = times[b, t] >= 0 and index[b, position] >= 0
+                least[position] = 0xFFFF if real else 0
             for band in range(bands):
                 for position in range(positions):
-                    value = np.float32(near[t, band, position]) * gain[b, band] + bias[b, band]
-                    seen = state[t, position] < _UNSEEN
-                    image[b, band, t, position] = value if seen else np.float32(0)
+                    least[position] = min(least[position], near[(t * bands + band) * stride + position])
+            for position in range(positions):
+                seen[position] = np.float32(least[position])
+                clear[b, t, position] = least[position] != 0 and unclear[t, position] == 0
+            for band in range(bands):
+                factor, shift = gain[b, band], bias[b, band]
+                row = (t * bands + band) * stride
+                for position in range(positions):
+                    value = np.float32(near[row + position]) * factor + shift
+                    none = seen[position] == np.float32(0)
+                    image[b, band, t, position] = np.float32(0) if none else value
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]

@@ -130,9 +130,9 @@ def _on_cpu(
     for shard, which in table.by_shard(regions):
         start = int(table.shard_ends[shard]) - len(table.qa[shard])
         decode_rows(
-            table.pixels[shard].numpy(),
-            table.qa[shard].numpy(),
             which.numpy(),
+            table.pixels[shard].numpy().view(np.uint16),
+            table.qa[shard].numpy(),
             (first - start).numpy(),
             dated.numpy(),
             index.numpy(),
