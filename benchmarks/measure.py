@@ -1,11 +1,9 @@
 """Run the sides of a comparison in turn, each in a fresh process, and compare medians."""
 
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,15 +21,11 @@ class Run:
 def run_side(side: str, settings: Mapping[str, Any]) -> Run:
     """Run one side of a comparison in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.sides", side, json.dumps(dict(settings))]
-    with tempfile.TemporaryFile() as out:
-        process = subprocess.Popen(command, stdout=out)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(f"{side} failed with exit code {process.returncode}")
-        out.seek(0)
-        result = json.load(out)
-    return Run(result["seconds"], usage.ru_maxrss / 1024, result["checksum"])
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{side} failed with exit code {done.returncode}")
+    result = json.loads(done.stdout)
+    return Run(result["seconds"], result["peak_mb"], result["checksum"])
 
 
 def compare(sides: Mapping[str, Mapping[str, Any]], runs: int) -> dict[str, list[Run]]:

@@ -1,6 +1,6 @@
 """One side of a comparison, run in a process of its own: `python -m benchmarks.sides NAME …`.
 
-Prints one JSON object: seconds of the work after imports, and a checksum of what was made.
+Prints one JSON object: seconds of the work after imports, peak memory, a checksum of what was made.
 """
 
 import argparse
@@ -252,7 +252,10 @@ def _fresh(settings: dict[str, Any]) -> Path:
 
 
 def _report(seconds: float, checksum: int) -> None:
-    json.dump({"seconds": seconds, "checksum": checksum}, sys.stdout)
+    # Not `ru_maxrss`: that counts what the parent held before it became this process.
+    status = Path("/proc/self/status").read_text()
+    peak_kb = int(status.split("VmHWM:")[1].split()[0])
+    json.dump({"seconds": seconds, "peak_mb": peak_kb / 1024, "checksum": checksum}, sys.stdout)
 
 
 _ALL = (

@@ -47,7 +47,7 @@ def _parse_regions(
 @click.option(
     "--layout",
     type=click.Choice(get_args(Layout)),
-    help="Store: a map and some regions, or one region alone.  [default: map]",
+    help="Store: a map and some regions, one region alone, or one along every curve.  [default: map]",
 )
 @click.option(
     "--dpi",
@@ -75,6 +75,7 @@ def plot(
     \b
     sits-data plot field.zarr --dates 24
     sits-data plot field.planar --region 3,17 --order snake --out fields.png
+    sits-data plot field.planar --region 3 --layout curves
     """
     look = Look(dates=dates, mask=mask, regions=regions, order=order, layout=layout, dpi=dpi)
     click.echo(draw(path, out or Path(f"{path.resolve().name}.png"), look))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -108,13 +109,16 @@ def draw_field(
     return axes
 
 
-def draw_curve(axes: Axes, field: Field, side_in: float) -> None:
+def draw_curve(
+    axes: Axes, field: Field, side_in: float, *, breaks: NDArray[np.integer[Any]] | None = None
+) -> None:
     """The curve, coloured by position; steps over gaps are thin; a dot starts it, a square ends it.
 
     Args:
         axes: with the field, in pixels.
         field: the region.
         side_in: side of the axes in inches.
+        breaks: positions at which another curve starts, such as the next walk; None is one curve.
     """
     path = (field.yx - field.yx.min(axis=0))[field.order][:, ::-1].astype(float)
     cell_points = 72 * side_in / (np.ptp(axes.get_xlim()) or 1)
@@ -124,7 +128,9 @@ def draw_curve(axes: Axes, field: Field, side_in: float) -> None:
         segments = np.stack([path[:-1], path[1:]], axis=1)
         steps = np.abs(np.diff(path, axis=0)).max(axis=1)
         shades = colours(np.linspace(0, 1, len(segments)))
-        near = steps <= 1
+        joined = np.ones(len(steps), bool)
+        joined[[] if breaks is None else np.asarray(breaks) - 1] = False
+        near, segments, shades = (one[joined] for one in (steps <= 1, segments, shades))
         axes.add_collection(LineCollection(segments[~near], colors=shades[~near], lw=line_width * 0.4))
         casing = LineCollection(segments[near], colors="white", lw=line_width * 1.9, alpha=0.75)
         casing.set_capstyle("round")
@@ -144,6 +150,7 @@ def draw_planar(
     stretch: Stretch,
     *,
     label: bool,
+    dates: bool = True,
 ) -> None:
     """The planar image: rows are dates, columns positions along the curve, whose colours lie below.
 
@@ -153,6 +160,7 @@ def draw_planar(
         field: the region.
         stretch: of the channels of `field.false_colour`.
         label: write below what the columns are.
+        dates: write beside the rows what they are.
     """
     left, top, width, height = place
     axes = page.axes(left, top, width, height)
@@ -162,17 +170,17 @@ def draw_planar(
     clear = field.clear[field.order].T
     colours = fit(paint(image, stretch), *exact)
     unclear = fit(~clear & (image > 0).all(axis=-1), *exact) >= 0.5
-    dates, length = clear.shape
+    rows, length = clear.shape
     axes.imshow(
         veil(colours, unclear, strength=0.94, dpi=page.dpi, hatching=0.3), aspect="auto",
-        extent=(0, length, dates - 0.5, -0.5),
+        extent=(0, length, rows - 0.5, -0.5),
     )  # fmt: skip
-    ticks = spread_ticks(dates, int(height / 0.2))
+    ticks = spread_ticks(rows, int(height / 0.2)) if dates else []
     axes.set_yticks(ticks, [iso(field.dates[t]) for t in ticks], fontsize=8)
     axes.tick_params(axis="x", bottom=False, labelbottom=False)
     _draw_position_strip(page, (left, top + height, width), length, field.order_name, label=label)
     axes.plot(
-        1.012, 1 - (field.shown_date + 0.5) / dates, "<", ms=5, color=ACCENT,
+        1.012, 1 - (field.shown_date + 0.5) / rows, "<", ms=5, color=ACCENT,
         transform=axes.transAxes, clip_on=False,
     )  # fmt: skip
 

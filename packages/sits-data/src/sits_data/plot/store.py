@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sits_data.errors import InvalidRequest
 from sits_data.orders import OrderName, order
 from sits_data.plot.colour import Composite, Stretch, choose_stretch
+from sits_data.plot.curves import draw_curves_page
 from sits_data.plot.field import (
     Field,
     curve_title,
@@ -24,7 +25,7 @@ from sits_data.plot.page import ACCENT, QUIET, WIDTH_IN, Page, iso, new_page, sh
 from sits_data.plot.region_map import draw_map
 from sits_data.store import PlanarStore
 
-Layout = Literal["map", "field"]
+Layout = Literal["map", "field", "curves"]
 
 _MARGIN, _TOP = 0.45, 1.1
 _MAP_WIDTH = 4.35
@@ -51,7 +52,8 @@ def plot_store(
         regions: positions of the regions to draw, at most 4; by default well-shaped ones of different
             classes.
         order_name: the curve; by default Hilbert's where the store has it, else its first.
-        layout: `map` puts a map and some regions on a page, `field` one region alone.
+        layout: `map` puts a map and some regions on a page, `field` one region alone, `curves` one
+            region along every curve.
         dpi: dots per inch; the page is 13.33 inches wide.
 
     Raises:
@@ -59,13 +61,18 @@ def plot_store(
         OutputNotWritable: no permission, or the disk is full.
     """
     _check(store, regions, layout)
-    count = 1 if layout == "field" else _FIELDS
+    count = _FIELDS if layout == "map" else 1
     chosen = list(regions) or choose_regions(store, count)
     fields = [_load(store, index, order_name) for index in chosen]
-    if layout == "field":
-        _draw_field_page(store, fields[0], out, dpi)
-    else:
-        _draw_map_page(store, fields, out, dpi)
+    match layout:
+        case "map":
+            _draw_map_page(store, fields, out, dpi)
+        case "field":
+            _draw_field_page(store, fields[0], out, dpi)
+        case "curves":
+            field = fields[0]
+            stretch = planar_stretch(store, field.false_colour)
+            draw_curves_page(field, _describe(store, field), stretch, out, dpi)
 
 
 def choose_regions(store: PlanarStore, count: int) -> list[int]:
@@ -115,7 +122,7 @@ def _occurrence(labels: NDArray[np.int32]) -> NDArray[np.int64]:
 
 
 def _check(store: PlanarStore, regions: Sequence[int], layout: Layout) -> None:
-    most = 1 if layout == "field" else 4
+    most = 4 if layout == "map" else 1
     if len(regions) > most:
         raise InvalidRequest(
             f"the layout {layout} shows at most {most} region{'s' * (most > 1)}, got {len(regions)}; "
@@ -223,8 +230,7 @@ def _draw_field_page(store: PlanarStore, field: Field, out: Path, dpi: int) -> N
         page.heading(
             _MARGIN,
             title,
-            f"region {field.index} of {store.path.name} · field in {field.true_colour.label}, planar "
-            f"image in {field.false_colour.label} · {_mask_note(store)}",
+            _describe(store, field),
         )
         captions = (
             (lefts[0], f"The field on {day}"),
@@ -239,6 +245,13 @@ def _draw_field_page(store: PlanarStore, field: Field, out: Path, dpi: int) -> N
         draw_planar(page, place, field, stretch, label=True)
         draw_vegetation(page, (vegetation_left, top, 0.85, side), field, label=True)
         page.save(out)
+
+
+def _describe(store: PlanarStore, field: Field) -> str:
+    return (
+        f"region {field.index} of {store.path.name} · field in {field.true_colour.label}, planar image "
+        f"in {field.false_colour.label} · {_mask_note(store)}"
+    )
 
 
 def _mask_note(store: PlanarStore) -> str:

@@ -58,10 +58,14 @@ class RegionSet:
 
     def reordered(self, positions: Numbers) -> "RegionSet":
         """The same regions in another order."""
+        if (np.diff(positions) > 0).all():
+            return self
         frame = self.frame.iloc[positions].reset_index(drop=True)
         pixels = frame["pixels"].to_numpy(np.int64)
-        source = np.repeat(self.first_row[positions] - (np.cumsum(pixels) - pixels), pixels)
-        return RegionSet(frame, self.yx[source + np.arange(len(source))], self.dropped)
+        shift = (self.first_row[positions] - (np.cumsum(pixels) - pixels)).astype(np.int32)
+        source = np.repeat(shift, pixels)
+        source += np.arange(len(source), dtype=np.int32)
+        return RegionSet(frame, self.yx[source], self.dropped)
 
 
 def block_names(frame: gpd.GeoDataFrame, block_m: int) -> list[str]:
@@ -158,7 +162,7 @@ def of_pixels(
     table = pd.concat([pd.DataFrame(ours), chosen], axis=1)
     return RegionSet(
         gpd.GeoDataFrame(table, geometry=chosen.geometry.name, crs=frame.crs),
-        yx[np.repeat(kept, pixels)],
+        yx if kept.all() else yx[np.repeat(kept, pixels)],
         {why: tuple(ids[which].tolist()) for why, which in reasons.items() if which.any()},
     )
 

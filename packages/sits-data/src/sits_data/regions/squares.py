@@ -86,10 +86,16 @@ def pixels_of_boxes(corners: Numbers, shape: tuple[int, int]) -> tuple[NDArray[n
         (rows, 2) int32 row and column, rectangle after rectangle; and (R,) how many each has.
     """
     height, width = shape
-    top, left, bottom, right = np.clip(corners, 0, [height, width, height, width]).T
+    inside = np.clip(corners, 0, [height, width, height, width])
+    # Half the memory of int64, for what may be every pixel of a large cube.
+    top, left, bottom, right = inside.T.astype(np.int32)
     wide = np.maximum(right - left, 0)
-    pixels = wide * np.maximum(bottom - top, 0)
-    box = np.repeat(np.arange(len(corners)), pixels)
-    place = np.arange(len(box)) - np.repeat(np.cumsum(pixels) - pixels, pixels)
-    y, x = np.divmod(place, wide[box])
-    return np.stack([y + top[box], x + left[box]], axis=1).astype(np.int32), pixels
+    pixels = wide.astype(np.int64) * np.maximum(bottom - top, 0)
+    place = np.repeat((pixels - np.cumsum(pixels)).astype(np.int32), pixels)
+    place += np.arange(len(place), dtype=np.int32)
+    box = np.repeat(np.arange(len(corners), dtype=np.int32), pixels)
+    yx = np.empty((len(box), 2), np.int32)
+    np.divmod(place, wide[box], out=(yx[:, 0], yx[:, 1]))
+    yx[:, 0] += top[box]
+    yx[:, 1] += left[box]
+    return yx, pixels

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from sits_data.cube import RawCube
 from sits_data.mask import QA, STRICT_SCL, MaskPreset
 from sits_data.store.resume import Draft
 from sits_data.store.shards import Run, Shards, Table
-from sits_data.store.transpose import copy_columns
+from sits_data.store.transpose import copy_columns, sort_by_block
 
 _READ_BYTES = 32_000_000
 _WRITE_ROWS = 1 << 15
@@ -34,15 +35,20 @@ class Block:
     Args:
         y, x: its first row and column on the grid.
         shape: its rows and columns.
-        rows: (p,) rows of its pixels, counted over all regions, ascending.
-        yx: (p, 2) row and column of each pixel in the block.
+        rows: (p,) int32 rows of its pixels, counted over all regions, ascending.
+        places: (rows, 2) row and column on the grid of all pixels of all blocks.
     """
 
     y: int
     x: int
     shape: tuple[int, int]
-    rows: NDArray[np.int64]
-    yx: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    places: NDArray[np.int32]
+
+    @property
+    def yx(self) -> NDArray[np.int64]:
+        """(p, 2) row and column of each pixel in the block; made anew: those of all blocks are large."""
+        return self.places[self.rows].astype(np.int64) - (self.y, self.x)
 
     @property
     def name(self) -> str:
@@ -60,18 +66,16 @@ def blocks_of(yx: NDArray[np.int32], shape: tuple[int, int], side_px: int) -> It
     """
     height, width = shape
     across = -(-width // side_px)
-    number = yx[:, 0] // side_px * across + yx[:, 1] // side_px
-    count = across * -(-height // side_px)
-    # Small integers are sorted by radix, much faster than others.
-    by_block = np.argsort(number.astype(np.min_scalar_type(count)), kind="stable")
-    ends = np.cumsum(np.bincount(number, minlength=count)).tolist()
+    counts = np.zeros(across * -(-height // side_px), np.int64)
+    by_block = np.empty(len(yx), np.int32)
+    sort_by_block(yx, side_px, across, counts, by_block)
+    ends = np.cumsum(counts).tolist()
     for block, (start, stop) in enumerate(zip([0, *ends], ends, strict=False)):
         if start == stop:
             continue
         y, x = (side_px * place for place in divmod(block, across))
         extent = min(side_px, height - y), min(side_px, width - x)
-        rows = by_block[start:stop]
-        yield Block(y, x, extent, rows, yx[rows].astype(np.int64) - (y, x))
+        yield Block(y, x, extent, by_block[start:stop], yx)
 
 
 def write_pixels(
@@ -113,7 +117,7 @@ def write_pixels(
     step = max(1, _READ_BYTES // (side**2 * bands * 2))
     scratch = _Scratch(step, bands, side)
 
-    def read(block: Block, first: int) -> int:
+    def read(block: Block, flat: NDArray[np.int64], first: int) -> int:
         days = range(first, min(first + step, dates))
         place = block.y // side, block.x // side
         for images, quality, day in zip(scratch.images, scratch.quality, days, strict=False):
@@ -122,7 +126,6 @@ def write_pixels(
             if mask == "strict":
                 raw.read_chunk("scl", (day, *place), scratch.scl)
                 quality |= np.where(np.isin(scratch.scl, STRICT_SCL), _DILATED, np.uint8(0))
-        flat = block.yx[:, 0] * side + block.yx[:, 1]
         count = len(days)
         copy_columns(scratch.images[:count].reshape(-1, side**2), flat, pixels, first * bands)
         copy_columns(scratch.quality[:count].reshape(-1, side**2), flat, qa, first)
@@ -138,7 +141,9 @@ def write_pixels(
     ):
         for block in blocks:
             starts = range(0, dates, step)
-            for done in pool.map(read, [block] * len(starts), starts):
+            y, x = block.yx.T
+            places = y * side + x
+            for done in pool.map(read, repeat(block), repeat(places), starts):
                 bar.update(done)
             list(pool.map(write, shards.runs(block.rows, longest=_WRITE_ROWS)))
             draft.finish(block.name)

@@ -175,5 +175,6 @@ def _labels_of_pixels(raster: LabelRaster, regions: RegionSet, side_px: int) -> 
     labels = np.empty(len(regions.yx), np.int32)
     for block in blocks_of(regions.yx, (height, width), side_px):
         found = raster.read(block.y, block.x, block.shape)
-        labels[block.rows] = found[block.yx[:, 0], block.yx[:, 1]]
+        y, x = block.yx.T
+        labels[block.rows] = found[y, x]
     return labels

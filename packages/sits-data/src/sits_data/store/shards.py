@@ -61,7 +61,7 @@ class Shards:
         """The rows of a shard, counted over all regions."""
         return slice(int(self.first[shard]), int(self.first[shard + 1]))
 
-    def runs(self, rows: NDArray[np.int64], *, longest: int) -> list[Run]:
+    def runs(self, rows: NDArray[np.integer[Any]], *, longest: int) -> list[Run]:
         """Cut ascending rows, counted over all regions, where they skip one or enter a shard."""
         breaks = np.flatnonzero(np.diff(rows) != 1) + 1
         edges = np.searchsorted(rows, self.first)

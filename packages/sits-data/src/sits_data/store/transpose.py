@@ -39,3 +39,25 @@ def copy_columns(
         for k in range(whole, count):
             for p in range(start, stop):
                 rows[p, np.uint64(first + k)] = images[np.uint64(k), np.uint64(pixels[p])]
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+def sort_by_block(
+    yx: NDArray[np.int32], side_px: int, across: int, counts: NDArray[np.int64], rows: NDArray[np.int32]
+) -> None:
+    """Rows by the block that they lie in, ascending within each: memory for nothing but the result.
+
+    Args:
+        yx: (rows, 2) row and column of each pixel on the grid.
+        side_px: of a block.
+        across: blocks side by side.
+        counts: (blocks,) zeros; written to, the rows of each block.
+        rows: (rows,) written to.
+    """
+    for row in range(len(yx)):
+        counts[yx[row, 0] // side_px * across + yx[row, 1] // side_px] += 1
+    place = np.cumsum(counts) - counts
+    for row in range(len(yx)):
+        block = yx[row, 0] // side_px * across + yx[row, 1] // side_px
+        rows[place[block]] = row
+        place[block] += 1
