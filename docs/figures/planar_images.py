@@ -70,7 +70,6 @@ def scenes(out: Path) -> None:
             page.text(left, top + 0.12, note, size=9.5, colour=QUIET)
             axes = draw_field(page, (left, top + 0.25, side), shown)
             draw_curve(axes, shown, side)
-            stretch = choose_stretch(shown.pixels[:, :, list(shown.false_colour.positions)], shown.clear)
             place = (left, top + 0.4 + side, width, 1.75)
             draw_planar(page, place, shown, stretch, label=True)
         page.save(out)
@@ -97,7 +96,7 @@ def directions(out: Path) -> None:
         for row, across in enumerate((True, False)):
             shown = field("orchard", orchard(across=across), soil=True)
             vars(shown)["shown_date"] = 11
-            stretch = choose_stretch(shown.pixels[:, :, list(shown.false_colour.positions)], shown.clear)
+            stretch = _common_stretch([shown, field("meadow", np.zeros((SIDE, SIDE)))])
             y = top + row * (side + 0.55)
             axes = draw_field(page, (margin, y, side), shown)
             for parts in curves.values():
