@@ -24,8 +24,6 @@ from sits_models.ops import raw, walks
 from sits_models.ops.gather import decode, planar_batch
 from sits_models.ops.philox import below, philox, rounds
 
-TWINS = walks.compiled_steps, walks.step_by_step
-
 
 def _table(seed: int, *, regions: int = 5, shards: int = 1) -> PixelTable:
     draws = np.random.default_rng(seed)
@@ -159,19 +157,14 @@ def test_walks_of_every_law_equal_those_of_sits_data(
         first=table.first_row.numpy(), size=table.size.numpy(),
     )  # fmt: skip
     assert drawn.flatten(0, 1).tolist() == expected.tolist()
-    here, words = torch.randint(0, len(table.yx), (4, 3)), torch.randint(0, 1 << 32, (4, 3, 9))
-    both = [one(near, here, words, backtrack=law.backtrack) for one in TWINS]
-    assert torch.equal(*both)
-
-
-@settings(deadline=None, max_examples=20)
-@given(seed=st.integers(0, 9999), length=st.integers(1, 12))
-def test_walks_on_a_gpu_are_those_on_a_cpu(seed: int, length: int) -> None:
-    table, draws = _table(seed), np.random.default_rng(seed)
-    here = torch.from_numpy(draws.integers(0, len(table.yx), (4, 3)))
-    words = torch.from_numpy(draws.integers(0, 1 << 32, (4, 3, length)))
-    compiled = walks.compiled_steps(table.neighbours, here, words)
-    assert torch.equal(walks.step_by_step(table.neighbours, here, words), compiled)
+    here, region, view = torch.randint(0, len(table.yx), (4, 3)), torch.arange(4), torch.arange(4) + 2
+    compiled = walks.compiled_steps(
+        near, here, region, length=9, run=seed, epoch=3, view=view, backtrack=law.backtrack
+    )
+    key = (seed, region[:, None, None])
+    words = philox(key, (torch.arange(3), torch.arange(3)[:, None], 3, view[:, None, None]))
+    by_tensors = walks.step_by_step(near, here, words.flatten(2)[..., :9], backtrack=law.backtrack)
+    assert torch.equal(compiled, by_tensors)
 
 
 def test_a_walk_does_not_depend_on_its_batch() -> None:

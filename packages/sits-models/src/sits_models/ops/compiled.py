@@ -115,6 +115,19 @@ def decode_rows(
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+def _philox(
+    k0: np.uint64, k1: np.uint64, c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
+    """The four words of one key and counter, see `sits_data.philox`."""
+    for _ in range(ROUNDS):
+        product0, product1 = c0 * _M0, c2 * _M1
+        c0, c1 = (product1 >> _HALF) ^ c1 ^ k0, product1 & _LOW
+        c2, c3 = (product0 >> _HALF) ^ c3 ^ k1, product0 & _LOW
+        k0, k1 = (k0 + _W0) & _LOW, (k1 + _W1) & _LOW
+    return c0, c1, c2, c3
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
 def philox_words(inputs: NDArray[np.int64], words: NDArray[np.int64]) -> None:
     """Write the random words of each key and counter, see `sits_data.philox`.
 
@@ -126,70 +139,83 @@ def philox_words(inputs: NDArray[np.int64], words: NDArray[np.int64]) -> None:
         k0, k1 = np.uint64(inputs[0, n]) & _LOW, np.uint64(inputs[1, n]) & _LOW
         c0, c1 = np.uint64(inputs[2, n]) & _LOW, np.uint64(inputs[3, n]) & _LOW
         c2, c3 = np.uint64(inputs[4, n]) & _LOW, np.uint64(inputs[5, n]) & _LOW
-        for _ in range(ROUNDS):
-            product0, product1 = c0 * _M0, c2 * _M1
-            c0, c1 = (product1 >> _HALF) ^ c1 ^ k0, product1 & _LOW
-            c2, c3 = (product0 >> _HALF) ^ c3 ^ k1, product0 & _LOW
-            k0, k1 = (k0 + _W0) & _LOW, (k1 + _W1) & _LOW
-        words[n, 0], words[n, 1], words[n, 2], words[n, 3] = c0, c1, c2, c3
+        words[n, 0], words[n, 1], words[n, 2], words[n, 3] = _philox(k0, k1, c0, c1, c2, c3)
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
 def walk_on(
     neighbours: NDArray[np.int32],
     degree: NDArray[np.int32],
-    words: NDArray[np.int64],
+    bounds: NDArray[np.int32],
+    weighed: bool,
+    backtrack: bool,
+    region: NDArray[np.int64],
+    view: NDArray[np.int64],
+    run: int,
+    epoch: int,
     rows: NDArray[np.int64],
 ) -> None:
-    """Continue walks from where they start, each neighbour as likely.
+    """Continue walks from where they start, drawing words on the way: no memory but for the result.
 
     Args:
         neighbours: (P, N) rows beside each row, in the order of `sits_data.orders`.
         degree: (P,) how many of them there are, 1 … N.
-        words: (W, at least L) random words.
-        rows: (W, L) written to; the first of each walk is there.
+        bounds: (P, N) sums of the weights of the first 1 … N neighbours; not read unless `weighed`.
+        weighed: whether neighbours are not all as likely.
+        backtrack: whether a step may lead straight back where there is another.
+        region: (B,) id of each region, part of the key.
+        view: (B,) part of the key.
+        run: part of the key.
+        epoch: part of the key.
+        rows: (B, K, L) written to; the first of each walk is there.
     """
-    for walk in range(rows.shape[0]):
-        here = rows[walk, 0]
-        for step in range(1, rows.shape[1]):
-            here = neighbours[here, (words[walk, step] * degree[here]) >> 32]
-            rows[walk, step] = here
+    regions, walks, length = rows.shape
+    k0, c2 = np.uint64(run) & _LOW, np.uint64(epoch) & _LOW
+    words = np.empty(4, np.int64)
+    for b in range(regions):
+        k1, c3 = np.uint64(region[b]) & _LOW, np.uint64(view[b]) & _LOW
+        for walk in range(walks):
+            here, before = rows[b, walk, 0], np.int64(-1)
+            for step in range(length):
+                if step % 4 == 0:
+                    words[0], words[1], words[2], words[3] = _philox(
+                        k0, k1, np.uint64(step // 4), np.uint64(walk), c2, c3
+                    )
+                if step == 0:
+                    continue
+                if backtrack and not weighed:
+                    column = (words[step % 4] * degree[here]) >> 32
+                else:
+                    column = _column(
+                        neighbours, degree, bounds, weighed, backtrack, here, before, words[step % 4]
+                    )
+                before, here = here, np.int64(neighbours[here, column])
+                rows[b, walk, step] = here
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
-def walk_weighed(
+def _column(
     neighbours: NDArray[np.int32],
     degree: NDArray[np.int32],
     bounds: NDArray[np.int32],
+    weighed: bool,
     backtrack: bool,
-    words: NDArray[np.int64],
-    rows: NDArray[np.int64],
-) -> None:
-    """Continue walks whose steps are not all as likely, as `sits_data.orders.random_walks` says.
-
-    Args:
-        neighbours: as for `walk_on`.
-        degree: as for `walk_on`.
-        bounds: (P, N) sums of the weights of the first 1 … N neighbours.
-        backtrack: whether a step may lead straight back where there is another.
-        words: as for `walk_on`.
-        rows: as for `walk_on`.
-    """
-    last = bounds.shape[1] - 1
-    for walk in range(rows.shape[0]):
-        here, before = rows[walk, 0], np.int64(-1)
-        for step in range(1, rows.shape[1]):
-            low, width = np.int64(0), np.int64(0)
-            if not backtrack and degree[here] > 1:
-                for column in range(degree[here]):
-                    if neighbours[here, column] == before:
-                        low = np.int64(bounds[here, column - 1]) if column else np.int64(0)
-                        width = bounds[here, column] - low
-            draw = (words[walk, step] * (bounds[here, last] - width)) >> 32
-            if draw >= low:
-                draw += width
-            column = 0
-            while draw >= bounds[here, column]:
-                column += 1
-            before, here = here, np.int64(neighbours[here, column])
-            rows[walk, step] = here
+    here: np.int64,
+    before: np.int64,
+    word: np.int64,
+) -> int:
+    """Which neighbour a walk steps to, as `sits_data.orders.random_walks` says."""
+    ways = degree[here]
+    low, width, last = np.int64(0), np.int64(0), np.int64(0)
+    for column in range(ways):
+        upper = np.int64(bounds[here, column]) if weighed else np.int64(column + 1)
+        if not backtrack and ways > 1 and neighbours[here, column] == before:
+            low, width = last, upper - last
+        last = upper
+    draw = (word * (last - width)) >> 32
+    if draw >= low:
+        draw += width
+    column = 0
+    while draw >= (bounds[here, column] if weighed else column + 1):
+        column += 1
+    return column

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sits_data.orders import WalkLaw, golden_stride
-from sits_models.ops.compiled import walk_on, walk_weighed
+from sits_models.ops.compiled import walk_on
 from sits_models.ops.device import runs_kernels
 from sits_models.ops.philox import below, philox
 
@@ -61,21 +62,21 @@ def random_walks(
         start = (below(words(walk[:1], 1)[:, :, 0], size) + walk * stride) % size
     here = first + start
     if runs_kernels(here.device):
-        from sits_models.ops.kernels import walk_steps
-
-        rows = walk_steps(
-            near, here, table.region_id[regions], length=length, run=run, epoch=epoch, view=number,
-            backtrack=law.backtrack,
-        )  # fmt: skip
+        from sits_models.ops.kernels import walk_steps as walk_all
+    elif here.device.type == "cpu":
+        walk_all = compiled_steps
     else:
-        walk_all = compiled_steps if here.device.type == "cpu" else step_by_step
         drawn = words(walk, -(-length // 4))[:, :, :length]
-        rows = walk_all(near, here, drawn, backtrack=law.backtrack)
+        return step_by_step(near, here, drawn, backtrack=law.backtrack) - first[..., None]
+    rows = walk_all(
+        near, here, table.region_id[regions], length=length, run=run, epoch=epoch, view=number,
+        backtrack=law.backtrack,
+    )  # fmt: skip
     return rows - first[..., None]
 
 
 def step_by_step(near: "Near", here: Tensor, words: Tensor, *, backtrack: bool = True) -> Tensor:
-    """The definition by tensor operations, which a GPU runs; a CPU has a compiled twin.
+    """The definition by tensor operations, for any device; the others are tested against it.
 
     Args:
         near: who borders whom.
@@ -99,16 +100,26 @@ def step_by_step(near: "Near", here: Tensor, words: Tensor, *, backtrack: bool =
     return torch.stack(steps, dim=-1)
 
 
-def compiled_steps(near: "Near", here: Tensor, words: Tensor, *, backtrack: bool = True) -> Tensor:
-    """`step_by_step`, on the CPU."""
-    rows = here[..., None].expand(words.shape).contiguous()
-    flat = words.flatten(0, 1).numpy(), rows.flatten(0, 1).numpy()
-    beside = near.rows.numpy(), near.degree.numpy()
-    if near.bounds is None and backtrack:
-        walk_on(*beside, *flat)
-    else:
-        walk_weighed(*beside, _bounds(near).numpy(), backtrack, *flat)
-    return rows
+def compiled_steps(
+    near: "Near",
+    here: Tensor,
+    region: Tensor,
+    *,
+    length: int,
+    run: int,
+    epoch: int,
+    view: Tensor,
+    backtrack: bool = True,
+) -> Tensor:
+    """`step_by_step` of the words of a key, on the CPU; arguments as for `kernels.walk_steps`."""
+    rows = np.empty((*here.shape, length), np.int64)
+    rows[..., 0] = here.numpy()
+    bounds = near.degree[:, None] if near.bounds is None else near.bounds
+    walk_on(
+        near.rows.numpy(), near.degree.numpy(), bounds.numpy(), near.bounds is not None, backtrack,
+        region.numpy(), view.numpy(), run, epoch, rows,
+    )  # fmt: skip
+    return torch.from_numpy(rows)
 
 
 def _bounds(near: "Near") -> Tensor:
