@@ -1,6 +1,7 @@
 """One cube a feature, and one merged store of many cubes."""
 
 import json
+import shutil
 import subprocess
 
 import geopandas as gpd
@@ -272,3 +273,44 @@ def test_an_interrupted_merge_keeps_its_finished_parts(fields, tmp_path, monkeyp
     assert again == ["00002.zarr"]
     assert verify_store(tmp_path / "m")
     assert [file.name for file in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_cube_without_labels_does_not_stop_the_others(fields, tmp_path):
+    SMALL.assign(crop=["a", None, "b"]).to_file(tmp_path / "crops.gpkg")
+    labelled = Recipe(
+        regions=Parcels(path=str(tmp_path / "crops.gpkg")), labels=ColumnLabels(field="crop")
+    )
+    done = planarize_all(find_cubes([fields]), tmp_path / "m", recipe=labelled)
+    assert (done.parts, done.classes) == (2, {"a": 1, "b": 1})
+    assert "null everywhere" in done.empty[str(fields / "00001.zarr")]
+    large = Recipe(regions=Chips(size_px=12, min_pixels=100))
+    done = planarize_all(find_cubes([fields]), tmp_path / "l", recipe=large)
+    assert done.parts + len(done.empty) == 3
+    assert done.empty
+
+
+def test_regions_in_no_cube_are_counted(fields, tmp_path):
+    far = shapely.box(700000, 5639850, 700055, 5639930)
+    _area(*SMALL.geometry, far).to_file(tmp_path / "all.gpkg")
+    recipe = Recipe(regions=Parcels(path=str(tmp_path / "all.gpkg")))
+    done = planarize_all(find_cubes([fields]), tmp_path / "m", recipe=recipe)
+    assert done.dropped == {"outside every cube": 1}
+    assert json.loads((tmp_path / "m/manifest.json").read_text())["outside"] == [3]
+
+
+def test_merged_stores_that_are_damaged(fields, tmp_path):
+    planarize_all(find_cubes([fields]), tmp_path / "m", recipe=Recipe(regions=Features()))
+    manifest = tmp_path / "m/manifest.json"
+    content = json.loads(manifest.read_text())
+    for parts, message in [
+        ([], "at least 1 item"),
+        ([content["parts"][0]] * 2, "a part is named twice"),
+        ([content["parts"][0] | {"regions": 7}], r"m/00000 is not what .* says"),
+    ]:
+        manifest.write_text(json.dumps(content | {"parts": parts}))
+        with pytest.raises(DamagedStore, match=message):
+            verify_store(tmp_path / "m")
+    manifest.write_text(json.dumps(content))
+    shutil.rmtree(tmp_path / "m/00001")
+    with pytest.raises(DamagedStore, match=r"00001/manifest.json is missing"):
+        verify_store(tmp_path / "m")

@@ -307,3 +307,11 @@ def test_a_region_belongs_to_the_grid_that_has_most_of_it():
     frame = gpd.GeoDataFrame(geometry=shapes, crs="EPSG:32631")
     assert owners(frame, [left, right]).tolist() == [0, 0, 1, -1, 1]
     assert owners(frame.to_crs(4326), [right, left]).tolist() == [1, 0, 0, -1, 0]
+
+
+def test_one_superpixel_of_a_part_with_unknown_pixels():
+    known = np.ones((10, 10), bool)
+    known[3, 4] = False
+    image = np.random.default_rng(0).normal(size=(10, 10, 4)).astype(np.float32)
+    regions = superpixels(_grid(10, 10), [Composite(0, 0, image, known)], 100)
+    assert regions.frame["pixels"].tolist() == [99]

@@ -274,6 +274,26 @@ def _files(folder):
     }
 
 
+@pytest.mark.parametrize("stage", ["_save", "_write_manifest", "sha256_of"])
+def test_killed_while_the_tables_are_written_it_can_be_finished(site, tmp_path, monkeypatch, stage):
+    folder, _ = site
+    planarize(folder / "field.zarr", tmp_path / "whole", recipe=_recipe(folder))
+
+    def fail(*_args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(write_module, stage, fail)
+        with pytest.raises(KeyboardInterrupt):
+            planarize(folder / "field.zarr", tmp_path / "s", recipe=_recipe(folder))
+    # A run with --overwrite that was killed while it deleted what it had replaced.
+    (tmp_path / ".s.partial/replaced").mkdir()
+    (tmp_path / ".s.partial/replaced/file").write_text("")
+    planarize(folder / "field.zarr", tmp_path / "s", recipe=_recipe(folder))
+    planarize(folder / "field.zarr", tmp_path / "s", recipe=_recipe(folder), overwrite=True)
+    assert _files(tmp_path / "s") == _files(tmp_path / "whole")
+
+
 def test_killed_at_any_moment_the_same_command_finishes(site, tmp_path):
     folder, _ = site
     out = tmp_path / "s.planar"
@@ -557,3 +577,44 @@ def test_dihedral_variants_can_be_stored(site, tmp_path):
     yx = store.region(1).yx
     assert np.array_equal(store.order(1, "hilbert:5"), order("hilbert", yx, dihedral=5))
     assert verify_store(tmp_path / "s")
+
+
+def test_columns_that_would_meet_are_one_line(site, tmp_path):
+    folder, _ = site
+    parcels = gpd.read_file(folder / "parcels.gpkg").assign(id=1, source_id=2)
+    parcels.to_parquet(tmp_path / "p.parquet")
+    recipe = Recipe(regions=Parcels(path=str(tmp_path / "p.parquet")))
+    with pytest.raises(InvalidAOI, match="keeps the column id as source_id, and the file has that too"):
+        planarize(folder / "field.zarr", tmp_path / "s", recipe=recipe)
+
+
+def test_what_a_manifest_must_name(site, tmp_path):
+    folder, _ = site
+    planarize(folder / "field.zarr", tmp_path / "s", recipe=_recipe(folder))
+    manifest = tmp_path / "s/manifest.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(content | {"files": {}}))
+    with pytest.raises(DamagedStore, match=r"does not name dates.npy, "):
+        verify_store(tmp_path / "s")
+    manifest.write_text(json.dumps(content))
+    dates = np.load(tmp_path / "s/dates.npy")
+    np.save(tmp_path / "s/dates.npy", dates[::-1])
+    with pytest.raises(DamagedStore, match="dates do not ascend"):
+        open_store(tmp_path / "s")
+
+
+def test_small_files_keep_no_descriptor_open(site, tmp_path):
+    folder, _ = site
+    planarize(folder / "field.zarr", tmp_path / "s", recipe=Recipe(regions=Chips(size_px=64)))
+    planarize(
+        folder / "field.zarr", tmp_path / "few", recipe=Recipe(regions=Chips(size_px=12, min_pixels=140))
+    )
+
+    def mapped(path):
+        store = open_store(path)
+        return isinstance(store.shard("pixels", 0).base, np.memmap), store.shard("yx", 0).flags.writeable
+
+    assert mapped(tmp_path / "s") == (True, False)
+    store = open_store(tmp_path / "few")
+    assert not isinstance(store.dates.base, np.memmap)
+    assert not store.dates.flags.writeable

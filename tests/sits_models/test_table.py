@@ -77,3 +77,14 @@ def test_fixed_times_take_the_clearest_date_of_each_bin(parcels: Path) -> None:
             best = table.clear_share[:, inside].max(1).values
             chosen = table.clear_share.gather(1, times[:, number : number + 1])[:, 0]
             torch.testing.assert_close(chosen, best)
+
+
+def test_a_curve_that_comes_to_a_pixel_twice_is_damage(parcels: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "bad.planar"
+    shutil.copytree(parcels, copy)
+    file = copy / "orders" / "hilbert-00000.npy"
+    np.save(file, np.zeros_like(np.load(file)))
+    with pytest.raises(DamagedStore, match="a curve hilbert does not come to every pixel once"):
+        open_table(copy)

@@ -268,6 +268,7 @@ class MergedManifest(BaseModel, frozen=True):
         resolution_m: of every part.
         parts: in the order of their cubes.
         empty: why some cubes have no part, by their path.
+        outside: ids of the regions that are in no cube.
         recipe: what was asked for.
     """
 
@@ -276,9 +277,17 @@ class MergedManifest(BaseModel, frozen=True):
     software: str
     bands: tuple[str, ...]
     resolution_m: int
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] = Field(min_length=1)
     empty: dict[str, str]
+    outside: tuple[int, ...] = ()
     recipe: Recipe
+
+    @field_validator("parts")
+    @classmethod
+    def _named_once(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        if len({part.name for part in parts}) < len(parts):
+            raise ValueError("a part is named twice")
+        return parts
 
 
 def shard_file(kind: str, shard: int) -> str:

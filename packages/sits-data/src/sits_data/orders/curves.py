@@ -19,6 +19,9 @@ from sits_data.errors import InvalidRequest
 OrderName = Literal["raster", "snake", "spiral", "hilbert", "hilbert2k"]
 Rows = NDArray[np.int32]
 
+_REMEMBERED, _PIECE = 1 << 16, 1 << 10
+"""Cells of the rectangles, and of the pieces of a Hilbert curve, that are kept: a few MB in all."""
+
 DIHEDRALS = 8
 """Ways to lay a curve on a region without resampling: four turns, each also mirrored."""
 
@@ -36,11 +39,13 @@ def order(name: OrderName, yx: Rows, *, dihedral: int = 0) -> Rows:
         (P,) int32, a permutation of 0 … P-1: position on the curve → row of the region.
 
     Raises:
-        InvalidRequest: there is no such dihedral variant.
+        InvalidRequest: there is no such curve, or no such dihedral variant.
 
     >>> order("snake", np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.int32))
     array([0, 1, 3, 2], dtype=int32)
     """
+    if name not in ORDERS:
+        raise InvalidRequest(f"unknown order {name}; use one of {', '.join(ORDERS)}")
     if dihedral not in range(DIHEDRALS):
         raise InvalidRequest(f"dihedral variants are 0 to {DIHEDRALS - 1}, got {dihedral}")
     y, x = yx[:, 0] - yx[:, 0].min(), yx[:, 1] - yx[:, 1].min()
@@ -68,19 +73,23 @@ def parse_order(text: str) -> tuple[OrderName, int]:
     return name, int(variant or 0)
 
 
-@lru_cache(maxsize=256)
 def rank_table(name: OrderName, height: int, width: int) -> Rows:
-    """The position of every cell of a rectangle on a curve.
+    """The position of every cell of a rectangle on a curve; those of small ones are remembered.
 
     Returns:
         (height, width) int32, each of 0 … height·width-1 once; read-only, as it is cached.
     """
-    table = ORDERS[name](height, width)
+    small = height * width <= _REMEMBERED
+    table = _remembered(name, height, width) if small else ORDERS[name](height, width)
     table.setflags(write=False)
     return table
 
 
 @lru_cache(maxsize=256)
+def _remembered(name: OrderName, height: int, width: int) -> Rows:
+    return ORDERS[name](height, width)
+
+
 def _curve(name: OrderName, height: int, width: int) -> Rows:
     return _inverse(rank_table(name, height, width).ravel())
 
@@ -133,8 +142,17 @@ def _hilbert_2k(height: int, width: int) -> Rows:
     return _inverse(np.argsort(_hilbert(side, side)[:height, :width], axis=None)).reshape(height, width)
 
 
-@lru_cache(maxsize=1024)
 def _across(height: int, width: int) -> NDArray[np.int64]:
+    """`_path`; those of small pieces are remembered."""
+    return (_small_path if height * width <= _PIECE else _path)(height, width)
+
+
+@lru_cache(maxsize=1024)
+def _small_path(height: int, width: int) -> NDArray[np.int64]:
+    return _path(height, width)
+
+
+def _path(height: int, width: int) -> NDArray[np.int64]:
     """A path over all cells of a rectangle, from its first corner along the top to the next one.
 
     Wide rectangles are crossed in two halves, side by side. Others by three pieces: down the left

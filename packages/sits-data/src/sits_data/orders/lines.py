@@ -72,9 +72,11 @@ def _lines(yx: Rows, direction: Direction) -> tuple[NDArray[np.int64], NDArray[n
 
     Along the larger of both steps a line advances by 1; the other coordinate is rounded (Bresenham).
     """
-    dy, dx = _AXES[direction] if isinstance(direction, str) else direction
+    dy, dx = _AXES.get(direction, (0, 0)) if isinstance(direction, str) else direction
     if dy == dx == 0:
-        raise InvalidRequest("a direction must be x, y, or steps down and right that are not both 0")
+        raise InvalidRequest(
+            f"a direction must be x, y, or steps down and right that are not both 0, got {direction}"
+        )
     y, x = yx[:, 0].astype(np.int64), yx[:, 1].astype(np.int64)
     if abs(dx) < abs(dy):
         y, x, dy, dx = x, y, dx, dy

@@ -136,10 +136,11 @@ def walk_count(pixels: ArrayLike, fraction: float) -> NDArray[np.int64]:
     >>> int(walk_count(10, 0.7))
     7
     """
-    if not fraction > 0:
+    if not 0 < fraction < np.inf:
         raise InvalidRequest(f"the fraction of walks a pixel must be above 0, got {fraction}")
     # 0.07 · 100 is a little more than 7: round before rounding up.
-    return np.ceil(np.round(fraction * np.asarray(pixels), 9)).astype(np.int64)
+    count = np.ceil(np.round(fraction * np.asarray(pixels), 9)).astype(np.int64)
+    return np.maximum(count, 1)
 
 
 def random_walks(

@@ -173,5 +173,5 @@ def check_at_least(what: str, value: float, least: float) -> None:
     Raises:
         InvalidRequest: it is.
     """
-    if value < least:
+    if not least <= value < np.inf:
         raise InvalidRequest(f"the {what} must be at least {least}, got {value}")

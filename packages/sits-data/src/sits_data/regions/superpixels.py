@@ -79,12 +79,15 @@ def _segments(part: Composite, size_px: int, compactness: float) -> NDArray[np.i
     from skimage.segmentation import slic
 
     known = part.image[part.known]
+    wanted = round(len(known) / size_px)
+    if wanted < 2:  # with a mask, scikit-image finds none
+        return part.known.astype(np.int32)
     spread = np.sqrt(known.shape[1]) * np.maximum(known.std(axis=0), 1e-6)
     image = (part.image - known.mean(axis=0)) / spread
     whole = bool(part.known.all())
     found = slic(
         np.where(part.known[..., None], image, 0).astype(np.float64),
-        n_segments=max(1, round(len(known) / size_px)),
+        n_segments=wanted,
         compactness=compactness,
         mask=None if whole else part.known,
         channel_axis=-1,

@@ -185,6 +185,12 @@ def _some(regions: RegionSet, source: str, geobox: GeoBox, what: str) -> RegionS
 
 
 def _with_free_columns(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    taken = [name for name in RESERVED if {name, f"source_{name}"} <= set(frame.columns)]
+    if taken:
+        raise InvalidAOI(
+            f"a store keeps the column {taken[0]} as source_{taken[0]}, and the file has that too; "
+            "rename one of them"
+        )
     if frame.geometry.name != "geometry":
         frame = frame.rename(columns={"geometry": "source_geometry"}).rename_geometry("geometry")
     return frame.rename(columns={name: f"source_{name}" for name in RESERVED})

@@ -12,7 +12,7 @@ import geopandas as gpd
 from tqdm import tqdm
 
 from sits_data.cube import RawCube, is_cube, open_raw
-from sits_data.errors import InvalidAOI, InvalidRequest, NotACube
+from sits_data.errors import InvalidAOI, InvalidLabels, InvalidRequest, NotACube
 from sits_data.manifest import MergedManifest, Part, Recipe
 from sits_data.regions import owners
 from sits_data.store.read import MANIFEST, open_parts, open_store, sha256_of
@@ -117,7 +117,7 @@ def planarize_all(
     raws = [open_raw(cube) for cube in cubes]
     _check_alike(raws)
     names = _names(cubes)
-    vectors = _share_out(read_vectors(recipe), raws)
+    vectors, outside = _share_out(read_vectors(recipe), raws)
     with drafting(out, name_work(raws, recipe), overwrite=overwrite) as draft:
         bar = tqdm(total=len(cubes), unit="cube", desc="planarize", disable=not progress)
 
@@ -138,11 +138,11 @@ def planarize_all(
         if len(empty) == len(cubes):
             raise InvalidAOI(next(iter(empty.values())))
         parts = [name for name, why in zip(names, reasons, strict=True) if not why]
-        _write_manifest(draft.folder, parts, empty, recipe)
-    return _summary(out, empty, seconds=time.perf_counter() - started)
+        _write_manifest(draft.folder, parts, empty, outside, recipe)
+    return _summary(out, empty, len(outside), seconds=time.perf_counter() - started)
 
 
-def _summary(out: Path, empty: dict[str, str], *, seconds: float) -> MergedSummary:
+def _summary(out: Path, empty: dict[str, str], outside: int, *, seconds: float) -> MergedSummary:
     stores = open_parts(out)
     manifests = [store.manifest for store in stores]
     classes: Counter[str] = Counter()
@@ -150,6 +150,8 @@ def _summary(out: Path, empty: dict[str, str], *, seconds: float) -> MergedSumma
     for store in stores:
         classes.update(store.class_counts())
         dropped.update({why: len(ids) for why, ids in store.manifest.dropped.items()})
+    if outside:
+        dropped["outside every cube"] = outside
     return MergedSummary(
         out=out,
         parts=len(stores),
@@ -176,27 +178,37 @@ def _write_part(
     place = draft.folder / name
     try:
         planarize(cube, place, recipe=recipe, overwrite=True, threads=1, vectors=vectors)
-    except InvalidAOI as error:
-        return str(error)
+    except (InvalidAOI, InvalidLabels, InvalidRequest) as error:
+        return str(error)  # the recipe itself was checked before: it is this cube
     draft.finish(name)
     return None
 
 
 def _share_out(
     vectors: gpd.GeoDataFrame | None, raws: Sequence[RawCube]
-) -> list[gpd.GeoDataFrame | None]:
-    """The polygons or points of each cube: one that lies in several goes where most of it is."""
+) -> tuple[list[gpd.GeoDataFrame | None], tuple[int, ...]]:
+    """The polygons or points of each cube, and the ids of those in none.
+
+    One that lies in several cubes goes where most of it is.
+    """
     if vectors is None:
-        return [None] * len(raws)
+        return [None] * len(raws), ()
     owner = owners(vectors, [raw.geobox for raw in raws])
     if (owner < 0).all():
         raise InvalidAOI(
             f"none of {len(vectors)} regions is in one of {len(raws)} cubes; give regions of that place"
         )
-    return [vectors[owner == number] for number in range(len(raws))]
+    shared = [vectors[owner == number] for number in range(len(raws))]
+    return shared, tuple(vectors.index[owner < 0].tolist())
 
 
-def _write_manifest(folder: Path, names: Sequence[str], empty: dict[str, str], recipe: Recipe) -> None:
+def _write_manifest(
+    folder: Path,
+    names: Sequence[str],
+    empty: dict[str, str],
+    outside: tuple[int, ...],
+    recipe: Recipe,
+) -> None:
     digests = sha256_of(folder, [f"{name}/{MANIFEST}" for name in names])
     manifests = {name: open_store(folder / name).manifest for name in names}
     first = manifests[names[0]]
@@ -216,6 +228,7 @@ def _write_manifest(folder: Path, names: Sequence[str], empty: dict[str, str], r
             for name, one in manifests.items()
         ),
         empty=empty,
+        outside=outside,
         recipe=recipe,
     )
     (folder / MANIFEST).write_text(merged.model_dump_json(indent=1) + "\n")

@@ -1,5 +1,6 @@
 """Open a planar store: memory maps and one value a region. Needs NumPy, pyarrow and pydantic."""
 
+import errno
 import hashlib
 import json
 from collections.abc import Iterable
@@ -21,6 +22,9 @@ from sits_data.threads import available_cores
 
 if TYPE_CHECKING:
     import geopandas as gpd
+
+_READ_WHOLE = 1 << 18
+"""Bytes of a file that is read instead of mapped."""
 
 MANIFEST, REGIONS, DATES = "manifest.json", "regions.parquet", "dates.npy"
 
@@ -240,6 +244,10 @@ def verify_store(path: str | Path) -> int:
     if is_merged(path):
         parts = read_merged(path).parts
         _compare(path, {f"{part.name}/{MANIFEST}": part.sha256 for part in parts})
+        for part in parts:
+            found = open_store(path / part.name).manifest
+            if (found.regions, found.pixels, found.dates) != (part.regions, part.pixels, part.dates):
+                raise DamagedStore(f"{path / part.name} is not what {path / MANIFEST} says; {_AGAIN}")
         return sum(1 + verify_store(path / part.name) for part in parts)
     files = open_store(path).manifest.files
     _compare(path, files)
@@ -253,11 +261,18 @@ def _compare(path: Path, files: dict[str, str]) -> None:
 
 
 def sha256_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """The sha256 of files, read on all cores."""
+    """The sha256 of files, read on all cores.
+
+    Raises:
+        DamagedStore: one is missing.
+    """
 
     def digest(name: str) -> str:
-        with _inside(folder, name).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            with _inside(folder, name).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError as error:
+            raise DamagedStore(f"{folder / name} is missing; {_AGAIN}") from error
 
     names = list(names)
     with ThreadPoolExecutor(available_cores()) as pool:
@@ -365,9 +380,24 @@ def _check_whole(store: PlanarStore) -> None:
             )
     wanted = {"id", "block", "shard", "first_row", "pixels"}
     wanted |= {manifest.label.column} if manifest.label else set()
+    if lost := _files_of(manifest) - set(manifest.files):
+        raise DamagedStore(
+            f"{store.path / MANIFEST} does not name {', '.join(sorted(lost)[:3])}; {_AGAIN}"
+        )
+    if (np.diff(store.dates) <= 0).any():
+        raise DamagedStore(f"{store.path / DATES}: dates do not ascend; {_AGAIN}")
     if missing := wanted - set(store.regions.column_names):
         raise DamagedStore(f"{store.path / REGIONS} lacks {', '.join(sorted(missing))}; {_AGAIN}")
     _check_places(store)
+
+
+def _files_of(manifest: Manifest) -> set[str]:
+    """What a store must have besides its manifest."""
+    kinds = ["pixels", "qa", "yx", *(f"orders/{name}" for name in manifest.orders)]
+    if manifest.label is not None and manifest.label.per_pixel:
+        kinds.append(f"label-{manifest.label.name}")
+    shards = range(len(manifest.shard_rows))
+    return {DATES, REGIONS} | {shard_file(kind, shard) for kind in kinds for shard in shards}
 
 
 def _check_places(store: PlanarStore) -> None:
@@ -400,11 +430,20 @@ def _open_shard(path: Path, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
 
 
 def _load(path: Path) -> NDArray[Any]:
+    """Map a file; read a small one: a map keeps a descriptor, and merged stores have many files."""
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        mapped = path.stat().st_size > _READ_WHOLE
+        loaded = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        loaded.setflags(write=False)
     except FileNotFoundError as error:
         raise DamagedStore(f"{path} is missing; {_AGAIN}") from error
-    except (ValueError, EOFError, OSError) as error:
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise DamagedStore(f"{path} cannot be read ({error.strerror}); {_AGAIN}") from error
+        raise DamagedStore(
+            f"{path} cannot be mapped: too many files are open; raise the limit with ulimit -n"
+        ) from error
+    except (ValueError, EOFError) as error:
         raise DamagedStore(f"{path} is not a whole .npy file ({error}); {_AGAIN}") from error
     # A plain view: slicing an np.memmap costs ten times as much.
     return np.asarray(loaded)

@@ -17,7 +17,7 @@ from sits_data.errors import OutputExists
 from sits_data.output import check_free, replace_folder, writing_to
 from sits_data.store.read import is_store
 
-_WHAT = "a planar store"
+_WHAT, _REPLACED = "a planar store", "replaced"
 
 
 @dataclass
@@ -69,7 +69,7 @@ def drafting(out: Path, work: str, *, overwrite: bool) -> Iterator[Draft]:
             try:
                 yield draft
                 check_free(out, _WHAT, is_store, overwrite=overwrite)
-                replace_folder(draft.folder, out, scratch / "replaced")
+                replace_folder(draft.folder, out, scratch / _REPLACED)
                 draft.done.clear()
             finally:
                 if not draft.done:
@@ -86,6 +86,8 @@ def _lock(log: IO[str], out: Path) -> None:
 
 
 def _resume(folder: Path, work: str, log: IO[str]) -> Draft:
+    # What a run that replaced a store was about to delete when it was killed.
+    shutil.rmtree(folder.with_name(_REPLACED), ignore_errors=True)
     log.seek(0)
     found, *steps = log.read().split("\n")
     if found == work and folder.is_dir():

@@ -161,7 +161,7 @@ def _write_tables(
     recipe: Recipe,
 ) -> None:
     write_npy(folder / DATES, raw.dates.astype(np.int32))
-    (folder / "orders").mkdir()
+    (folder / "orders").mkdir(exist_ok=True)
     starts = regions.first_row
     for shard in range(len(shards)):
         rows = shards.rows(shard)

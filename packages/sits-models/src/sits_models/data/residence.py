@@ -216,10 +216,13 @@ def _check_curves(store: PlanarStore) -> None:
         for shard in range(len(store.manifest.shard_rows)):
             sizes = pixels[shard_of == shard]
             curve = store.shard(f"orders/{name}", shard)
+            again = "make the store again with sits-data planarize --overwrite, or copy it again"
             if (curve < 0).any() or (curve >= np.repeat(sizes, sizes)).any():
+                raise DamagedStore(f"{store.path}: a curve {name} leads out of its region; {again}")
+            first = np.repeat(np.cumsum(sizes) - sizes, sizes)
+            if (np.bincount(first + curve, minlength=len(curve)) != 1).any():
                 raise DamagedStore(
-                    f"{store.path}: a curve {name} leads out of its region; make the store again with "
-                    "sits-data planarize --overwrite, or copy it again"
+                    f"{store.path}: a curve {name} does not come to every pixel once; {again}"
                 )
 
 
