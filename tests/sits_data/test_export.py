@@ -16,7 +16,16 @@ from sits_data import open_store
 from sits_data.cli import main
 from sits_data.errors import InvalidRequest, MissingBand, OutputExists
 from sits_data.export import Curve, export
-from sits_data.orders import WalkKey, neighbours, order, random_walks
+from sits_data.orders import (
+    WalkKey,
+    WalkLaw,
+    neighbours,
+    order,
+    parse_curve,
+    random_walks,
+    slice_through,
+    walk_count,
+)
 from sits_data.planar import gather
 from sits_data.series import resample
 from sits_data.store import Parcels, Recipe, planarize
@@ -76,7 +85,7 @@ def test_native_images_are_those_of_the_store(store, tmp_path, file_format, name
     assert len(found) == done.images
     for number in range(len(store)):
         region = store.region(number)
-        indices = curve.indices(region)
+        indices = curve.indices(region, store.clear(number))
         if name == "hilbert":
             np.testing.assert_array_equal(indices[0], store.order(number, "hilbert"))
         if name == "walk":
@@ -114,7 +123,9 @@ def test_canvas_is_the_papers(store, tmp_path, name):
         region = store.region(number)
         clear = store.clear(number) & (region.pixels != 0).all(axis=2)
         pieces = [
-            index[k : k + 224] for index in curve.indices(region) for k in range(0, len(index), 224)
+            index[k : k + 224]
+            for index in curve.indices(region, store.clear(number))
+            for k in range(0, len(index), 224)
         ]
         for which, piece in enumerate(pieces):
             image, seen, index = found.pop((region.id, which))
@@ -191,7 +202,7 @@ def test_exports_that_cannot_be(store, tmp_path, settings, error, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"name": "peano"}, "unknown curve peano; use one of raster"),
+        ({"name": "peano"}, "unknown curve 'peano'; use one of raster"),
         ({"name": "walk", "length": 0}, "at least 1 position, got 0"),
         ({"name": "walk", "fraction": 0}, "must be above 0, got 0"),
     ],
@@ -223,3 +234,31 @@ def test_command_line_writes_an_export_once(store, tmp_path, monkeypatch):
     (tmp_path / "thesis").mkdir()
     with pytest.raises(OutputExists, match="is not an export"):
         export(store.path, tmp_path / "thesis", overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["x", "y", "line:1,2"])
+def test_lines_are_runs_through_pixels_cut_to_their_length(store, name):
+    region = store.region(0)
+    curve = Curve(name, length=4, fraction=0.3)
+    found = curve.indices(region, store.clear(0))
+    assert len(found) == walk_count(len(region.yx), 0.3)
+    for rows in found:
+        whole = slice_through(region.yx, rows[0], parse_curve(name).direction)
+        assert len(rows) == min(4, len(whole))
+        start = whole.tolist().index(rows[0])
+        assert whole[start : start + len(rows)].tolist() == rows.tolist()
+
+
+def test_variants_and_laws_of_curves(store):
+    region, clear = store.region(1), store.clear(1)
+    (rows,) = Curve("snake:6").indices(region, clear)
+    assert rows.tolist() == order("snake", region.yx, dihedral=6).tolist()
+    with pytest.raises(InvalidRequest, match="an export needs one curve, got hilbert:"):
+        Curve("hilbert:*")
+    key = WalkKey(2**32 - 1, region.id, -1, 0)
+    near = neighbours(region.yx, connectivity=4)
+    walks = random_walks(
+        near, count=walk_count(len(region.yx), 0.5), length=9, key=key, law=WalkLaw(backtrack=False)
+    )
+    found = Curve("walk:4,onward", length=9, fraction=0.5, seed=-1).indices(region, clear)
+    assert [one.tolist() for one in found] == walks.tolist()

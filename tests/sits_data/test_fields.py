@@ -26,6 +26,7 @@ from sits_data.errors import (
     OutputExists,
     UnfinishedFields,
 )
+from sits_data.export import Curve, export
 from sits_data.fields import build_fields, field_request
 from sits_data.grid import Grid, cube_grid
 from sits_data.manifest import Chips, ColumnLabels, Features, Parcels, Recipe
@@ -314,3 +315,16 @@ def test_merged_stores_that_are_damaged(fields, tmp_path):
     shutil.rmtree(tmp_path / "m/00001")
     with pytest.raises(DamagedStore, match=r"00001/manifest.json is missing"):
         verify_store(tmp_path / "m")
+
+
+def test_a_merged_store_is_exported_part_by_part(fields, tmp_path):
+    planarize_all(find_cubes([fields]), tmp_path / "m", recipe=Recipe(regions=Features()))
+    done = export(tmp_path / "m", tmp_path / "out", curve=Curve("snake"))
+    assert (done.regions, done.images) == (3, 3)
+    about = json.loads((tmp_path / "out/export.json").read_text())
+    assert about["parts"] == dict.fromkeys(("00000", "00001", "00002"), "written")
+    for number, part in enumerate(open_parts(tmp_path / "m")):
+        own = json.loads((tmp_path / f"out/0000{number}/export.json").read_text())
+        assert own["black"] == about["black"]
+        with np.load(tmp_path / f"out/0000{number}/region-00000{number}.npz") as found:
+            assert np.array_equal(found["image"][0], part.planar_image(0, "snake"))

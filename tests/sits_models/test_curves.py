@@ -15,12 +15,13 @@ from sits_data.orders import (
     WalkLaw,
     neighbours,
     order,
+    parse_curve,
     permutation,
     random_walks,
     slice_through,
     spectral,
 )
-from sits_models.data.curves import Draw, draw_index, is_drawn, parse_curve, whole_curve
+from sits_models.data.curves import Draw, draw_index, whole_curve
 from sits_models.data.residence import open_table
 from sits_models.data.table import PixelTable
 
@@ -94,15 +95,15 @@ def test_random_pixels_are_a_permutation_of_sits_data(table: PixelTable) -> None
         assert found == expected + [-1] * (20 - len(expected))
 
 
-@pytest.mark.parametrize("direction", ["x", "y"])
-def test_slices_are_runs_through_a_pixel(table: PixelTable, direction: str) -> None:
+@pytest.mark.parametrize("name", ["x", "y", "line:1,2", "line:-3,1"])
+def test_slices_are_runs_through_a_pixel(table: PixelTable, name: str) -> None:
     regions = torch.arange(12)
     for length in (3, 40):
-        index = draw_index(table, regions, direction, length, Draw(7, 2, 1))
+        index = draw_index(table, regions, name, length, Draw(7, 2, 1))
         for found, region in zip(index.tolist(), regions.tolist(), strict=True):
             kept = [row for row in found if row >= 0]
             assert found == kept + [-1] * (length - len(kept))
-            run = slice_through(yx_of(table, region), kept[0], direction).tolist()  # type: ignore[arg-type]
+            run = slice_through(yx_of(table, region), kept[0], parse_curve(name).direction).tolist()
             assert "".join(map(chr, kept)) in "".join(map(chr, run))
             assert len(kept) == min(length, len(run))
 
@@ -119,7 +120,7 @@ def test_names_taken_apart() -> None:
     assert parse_curve("hilbert").dihedral == 0
     assert parse_curve("snake:*").dihedral is None
     assert parse_curve("walk:4,onward,iid,sigma=0.5").law == WalkLaw(backtrack=False, starts="iid")
-    assert [is_drawn(name) for name in ("hilbert:7", "hilbert:*", "walk", "x", "random")] == [
+    assert [parse_curve(name).drawn for name in ("hilbert:7", "hilbert:*", "walk", "x", "random")] == [
         False, True, True, True, True,
     ]  # fmt: skip
 
@@ -130,6 +131,10 @@ def test_names_taken_apart() -> None:
         ("peano", "unknown curve 'peano'; use one of raster, snake"),
         ("hilbert:8", "unknown curve 'hilbert:8'.* :0 to :7 for a dihedral"),
         ("random:2", "unknown curve 'random:2'"),
+        ("line:0,0", "unknown curve 'line:0,0'"),
+        ("line:1", "unknown curve 'line:1'"),
+        ("x:1", "unknown curve 'x:1'"),
+        ("hilbert:", "unknown curve 'hilbert:'"),
         ("walk:6", "unknown option '6' of the curve 'walk:6'; walks have 4 or 8, onward, iid"),
         ("walk:sigma=0", "unknown option 'sigma=0'"),
         ("walk:sigma=x", "unknown option 'sigma=x'"),
@@ -146,3 +151,17 @@ def test_a_store_without_curves_has_them_all_the_same(parcels: Path, table: Pixe
     bare = replace(table, curves={})
     assert torch.equal(whole_curve(bare, "snake"), whole_curve(table, "snake"))
     assert open_store(parcels).manifest.orders == ("hilbert", "snake")
+
+
+@pytest.mark.parametrize("name", ["walk", "walk:4,iid", "walk:sigma=0.01"])
+def test_exported_walks_are_those_of_samples(parcels: Path, name: str) -> None:
+    from sits_data.export import Curve
+    from sits_models.data.planar import PlanarDataset
+
+    store = open_store(parcels)
+    dataset = PlanarDataset(parcels, form="walks", order=name, walks=3, length=8, seed=4)
+    for number in (0, 7):
+        region = store.region(number)
+        clear = store.clear(number) & (region.pixels != 0).all(-1)
+        written = Curve(name, length=8, fraction=0.9, seed=4).indices(region, clear)
+        assert dataset[number]["index"].tolist() == [rows.tolist() for rows in written[:3]]

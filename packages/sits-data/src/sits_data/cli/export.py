@@ -35,13 +35,16 @@ def _parse_bands(_context: click.Context, _option: click.Parameter, text: str | 
 )
 @click.option(
     "--curve",
-    type=click.Choice([*ORDERS, "random", "walk"]),
     default="hilbert",
     show_default=True,
-    help="One image a region along a curve, or one a walk.",
+    metavar="NAME",
+    help=f"One image a region along {', '.join(ORDERS)} (or hilbert:5) or random; or one a walk (walk, "
+    "walk:4,onward,iid) or line (x, y, line:1,2).",
 )
-@click.option("--length", type=int, default=50, show_default=True, help="Positions of a walk.")
-@click.option("--fraction", type=float, default=0.7, show_default=True, help="Walks a pixel.")
+@click.option(
+    "--length", type=int, default=50, show_default=True, help="Positions of a walk; of a line at most."
+)
+@click.option("--fraction", type=float, default=0.7, show_default=True, help="Walks or lines a pixel.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of walks and shuffles.")
 @click.option(
     "--bands",

@@ -3,19 +3,33 @@
 Source of the canvas: ../reference/deepstar.md, section 1.5.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sits_data.bands import DN_OFFSET, DN_SCALE
 from sits_data.errors import InvalidRequest
-from sits_data.orders import ORDERS, WalkKey, neighbours, order, permutation, random_walks, walk_count
+from sits_data.orders import (
+    ORDERS,
+    CurveName,
+    OrderName,
+    WalkKey,
+    neighbours,
+    order,
+    parse_curve,
+    permutation,
+    random_walks,
+    slice_through,
+    spectral,
+    walk_count,
+)
 from sits_data.planar import gather
 from sits_data.series import resample
 from sits_data.store import PlanarStore, Region
-from sits_data.store.statistics import count_values
+from sits_data.store.statistics import DN_VALUES, count_values
 
 Form = Literal["native", "cviu2021"]
 
@@ -30,10 +44,10 @@ class Curve:
     """Which images a region gives.
 
     Args:
-        name: of `sits_data.orders`, "random" for a shuffle, or "walk" for random walks.
-        length: positions of a walk.
-        fraction: walks a pixel: a region gets ceil(fraction · pixels).
-        seed: of shuffles and walks.
+        name: see `sits_data.orders.names`; "hilbert:*" is not known here.
+        length: positions of a walk, and of a line at most.
+        fraction: walks or lines a pixel: a region gets ceil(fraction · pixels).
+        seed: of shuffles, walks and lines, modulo 2³².
 
     Raises:
         InvalidRequest: the name is unknown, or a number is out of its range.
@@ -45,26 +59,61 @@ class Curve:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        known = (*ORDERS, "random", "walk")
-        if self.name not in known:
-            raise InvalidRequest(f"unknown curve {self.name}; use one of {', '.join(known)}")
+        if self._parsed.kind in ORDERS and self._parsed.dihedral is None:
+            raise InvalidRequest(f"an export needs one curve, got {self.name}; choose one of :0 to :7")
         if self.length < 1:
             raise InvalidRequest(f"a walk must have at least 1 position, got {self.length}")
         walk_count(1, self.fraction)
 
-    def indices(self, region: Region) -> list[NDArray[np.int32]]:
-        """Index lists into the region's rows: one, or one a walk."""
-        key = WalkKey(self.seed, region.id, -1, 0)
-        if self.name == "walk":
-            count = int(walk_count(len(region.yx), self.fraction))
-            return list(random_walks(neighbours(region.yx), count=count, length=self.length, key=key))
-        if self.name == "random":
+    @property
+    def _parsed(self) -> CurveName:
+        return parse_curve(self.name)
+
+    @property
+    def several(self) -> bool:
+        """Whether a region gives several images: walks, or lines."""
+        return self._parsed.kind in ("walk", "line")
+
+    def indices(self, region: Region, clear: NDArray[np.bool_]) -> list[NDArray[np.int32]]:
+        """Index lists into the region's rows: one, or one a walk or line.
+
+        Args:
+            region: with P pixels.
+            clear: (P, T) where it was seen.
+        """
+        key, curve = WalkKey(self.seed % 2**32, region.id, -1, 0), self._parsed
+        if curve.kind == "random":
             return [permutation(len(region.yx), key)]
-        return [order(self.name, region.yx)]  # type: ignore[arg-type]
+        if not self.several:
+            return [order(cast(OrderName, curve.kind), region.yx, dihedral=curve.dihedral or 0)]
+        count = int(walk_count(len(region.yx), self.fraction))
+        near = neighbours(region.yx, connectivity=curve.connectivity)
+        if curve.kind == "walk":
+            if curve.sigma is not None:
+                near = spectral(near, _spectra(region, clear), curve.sigma)
+            return list(random_walks(near, count=count, length=self.length, key=key, law=curve.law))
+        # Lines go through the pixels at which as many walks would start.
+        starts = random_walks(near, count=count, length=1, key=key)[:, 0]
+        return [self._middle(slice_through(region.yx, row, curve.direction), row) for row in starts]
+
+    def _middle(self, line: NDArray[np.int32], row: int) -> NDArray[np.int32]:
+        """Of a line that is too long, the part with a pixel nearest to its middle."""
+        place = int(np.flatnonzero(line == row)[0])
+        skip = min(max(place - self.length // 2, 0), max(len(line) - self.length, 0))
+        return line[skip : skip + self.length]
 
     def count(self, pixels: NDArray[np.int64]) -> NDArray[np.int64]:
         """Index lists of regions with so many pixels, (R,)."""
-        return walk_count(pixels, self.fraction) if self.name == "walk" else np.ones_like(pixels)
+        return walk_count(pixels, self.fraction) if self.several else np.ones_like(pixels)
+
+
+def _spectra(region: Region, clear: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(P, C) median reflectance of each pixel on its clear dates, the lower of two; 0 without any."""
+    values = np.where(clear[..., None], region.pixels * DN_SCALE + DN_OFFSET, np.nan)
+    ascending = np.sort(values.astype(np.float32), axis=1)  # NaN come last
+    middle = np.maximum(clear.sum(axis=1) - 1, 0) // 2
+    found = np.take_along_axis(ascending, middle[:, None, None], axis=1)[:, 0]
+    return np.nan_to_num(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +173,7 @@ class Native:
     def layout(self, store: PlanarStore, curve: Curve) -> Layout:
         """What to expect of a store."""
         pixels = store.regions["pixels"].to_numpy().astype(np.int64)
-        longest = curve.length if curve.name == "walk" else int(pixels.max())
+        longest = curve.length if curve.several else int(pixels.max())
         shape = len(self.bands), len(store.dates), longest
         return Layout(int(curve.count(pixels).sum()), shape, "uint16", self.low, self.high)
 
@@ -133,7 +182,7 @@ class Native:
         clear = (region.qa & self.unclear_bits) == 0
         clear &= (region.pixels != 0).all(axis=2)
         pixels = region.pixels[:, :, self.bands]
-        for number, index in enumerate(curve.indices(region)):
+        for number, index in enumerate(curve.indices(region, clear)):
             image = gather(pixels, index)
             yield PlanarImage(region.id, region.label, number, image, clear[index].T, index)
 
@@ -163,7 +212,7 @@ class Canvas:
     def layout(self, store: PlanarStore, curve: Curve) -> Layout:
         """What to expect of a store."""
         pixels = store.regions["pixels"].to_numpy().astype(np.int64)
-        length = np.full_like(pixels, curve.length) if curve.name == "walk" else pixels
+        length = np.full_like(pixels, curve.length) if curve.several else pixels
         count = int((curve.count(pixels) * -(-length // SIDE)).sum())
         ends = np.zeros(len(self.bands), np.float32), np.ones(len(self.bands), np.float32)
         return Layout(count, (len(self.bands), SIDE, SIDE), "float32", *ends)
@@ -178,7 +227,7 @@ class Canvas:
         filled = resample(values, clear, self.dates, instants)
         scaled = np.clip((filled.values - self.low) / (self.high - self.low), 0, 1)
         scaled[~filled.observed] = 0
-        pieces = [piece for index in curve.indices(region) for piece in _fit(index, curve)]
+        pieces = [piece for index in curve.indices(region, clear) for piece in _fit(index, curve)]
         for number, index in enumerate(pieces):
             seen = (index >= 0) & filled.observed[index]
             image = gather(scaled.astype(np.float32), index)
@@ -194,16 +243,18 @@ def dates_by_year(dates: NDArray[np.int32]) -> dict[int, int]:
 
 
 def stretch(
-    store: PlanarStore, bands: NDArray[np.int64]
+    stores: Sequence[PlanarStore], bands: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The 2nd and the 98th percentile of a store's clear DN, (C,) each.
+    """The 2nd and the 98th percentile of some stores' clear DN, (C,) each.
 
     Raises:
         InvalidRequest: nothing is clear.
     """
-    counts = count_values(store)[bands]
+    counts = np.zeros((len(bands), DN_VALUES), np.int64)
+    for store in stores:
+        counts += count_values(store)[bands]
     if not counts.any():
-        raise InvalidRequest(f"{store.path} has no clear observation; planarize with another --mask")
+        raise InvalidRequest(f"{stores[0].path} has no clear observation; planarize with another --mask")
     share = np.cumsum(counts, axis=1) / counts.sum(axis=1, keepdims=True)
     low, high = ((share >= part).argmax(axis=1).astype(np.float32) for part in _PERCENTILES)
     return low, np.maximum(high, low + 1)
@@ -211,7 +262,7 @@ def stretch(
 
 def _fit(index: NDArray[np.int32], curve: Curve) -> Iterator[NDArray[np.int32]]:
     """Index lists of 224 positions."""
-    if curve.name == "walk" and len(index) <= SIDE:
+    if curve.several and len(index) <= SIDE:
         before = (SIDE - len(index)) // 2
         yield np.pad(index, (before, SIDE - len(index) - before), constant_values=-1)
         return

@@ -6,6 +6,7 @@ by it, and scores go back to their pixels by the same list.
 
 from sits_data.orders.curves import DIHEDRALS, ORDERS, OrderName, order, parse_order, rank_table
 from sits_data.orders.lines import Direction, Runs, runs, slice_through
+from sits_data.orders.names import CurveName, parse_curve
 from sits_data.orders.walks import (
     Neighbours,
     WalkKey,
@@ -21,6 +22,7 @@ from sits_data.orders.walks import (
 __all__ = [
     "DIHEDRALS",
     "ORDERS",
+    "CurveName",
     "Direction",
     "Neighbours",
     "OrderName",
@@ -30,6 +32,7 @@ __all__ = [
     "golden_stride",
     "neighbours",
     "order",
+    "parse_curve",
     "parse_order",
     "permutation",
     "random_walks",

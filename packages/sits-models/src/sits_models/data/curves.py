@@ -1,54 +1,25 @@
-"""Names of curves, and the index lists that they stand for in every region of a table.
+"""The index lists that the names of curves stand for, in every region of a table.
 
-A name is a word, or a word and options after a colon:
-
-- ``hilbert``, ``snake``, ``spiral``, ``raster``, ``hilbert2k``: each pixel once; ``hilbert:3`` is one of
-  the eight dihedral variants, ``hilbert:*`` any of them
-- ``walk``: a random walk; ``walk:4`` steps to 4 neighbours, ``walk:onward`` never straight back,
-  ``walk:iid`` starts anywhere, ``walk:sigma=0.01`` prefers neighbours of a like spectrum, and
-  ``walk:4,onward`` is both
-- ``random``: pixels in no order, the control
-- ``x``, ``y``: the row or column of the region through a random pixel
+See `sits_data.orders.names` for the names.
 """
 
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Literal, cast, get_args
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from sits_data.errors import InvalidRequest
-from sits_data.orders import DIHEDRALS, ORDERS, OrderName, WalkLaw
+from sits_data.orders import DIHEDRALS, ORDERS, Direction, OrderName, parse_curve
 from sits_data.orders.walks import SHUFFLE
 from sits_models.data.table import PixelTable
 from sits_models.ops.philox import below, philox
 from sits_models.ops.walks import random_walks
 
 WALK, USUAL = "walk", "hilbert"
-Slice = Literal["x", "y"]
 
 # Where counters of walks count walks, this is a purpose: no draw shares its words with another.
 _CURVE = 1 << 20
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A name, taken apart.
-
-    Args:
-        kind: of an order, "walk", "random", "x" or "y".
-        dihedral: of an order, 0 … 7; None draws one.
-        law: of a walk.
-        connectivity: of a walk.
-        sigma: of a walk's weights, in squared reflectance; None weighs all neighbours alike.
-    """
-
-    kind: str
-    dihedral: int | None = 0
-    law: WalkLaw = field(default_factory=WalkLaw)
-    connectivity: Literal[4, 8] = 8
-    sigma: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,71 +37,13 @@ class Draw:
     view: int | Tensor
 
 
-@lru_cache(maxsize=256)
-def parse_curve(name: str) -> Curve:
-    """What a name means.
-
-    Raises:
-        InvalidRequest: nothing; the message says which names there are.
-    """
-    kind, _, options = name.partition(":")
-    if kind == WALK:
-        return _parse_walk(name, options.split(",") if options else [])
-    if kind in ORDERS and (options in ("", "*") or options in map(str, range(DIHEDRALS))):
-        return Curve(kind, None if options == "*" else int(options or 0))
-    if name in ("random", *get_args(Slice)):
-        return Curve(name)
-    raise InvalidRequest(
-        f"unknown curve {name!r}; use one of {', '.join(ORDERS)}, each also with :0 to :7 for a "
-        "dihedral variant and :* for any, or walk, random, x, y"
-    )
-
-
-def is_drawn(name: str) -> bool:
-    """Whether a curve is another one each time: a walk, a slice, or a random variant.
-
-    Raises:
-        InvalidRequest: there is no such curve.
-    """
-    curve = parse_curve(name)
-    return curve.kind not in ORDERS or curve.dihedral is None
-
-
-def _parse_walk(name: str, options: list[str]) -> Curve:
-    backtrack, starts, connectivity, sigma = True, "stratified", 8, None
-    for option in options:
-        match option.partition("="):
-            case (("4" | "8"), "", ""):
-                connectivity = int(option)
-            case "onward", "", "":
-                backtrack = False
-            case (("iid" | "stratified"), "", ""):
-                starts = option
-            case "sigma", "=", text if _is_positive(text):
-                sigma = float(text)
-            case _:
-                raise InvalidRequest(
-                    f"unknown option {option!r} of the curve {name!r}; walks have 4 or 8, onward, iid "
-                    "and sigma=NUMBER, with commas"
-                )
-    law = WalkLaw(backtrack=backtrack, starts=cast(Literal["stratified", "iid"], starts))
-    return Curve(WALK, law=law, connectivity=cast(Literal[4, 8], connectivity), sigma=sigma)
-
-
-def _is_positive(text: str) -> bool:
-    try:
-        return float(text) > 0
-    except ValueError:
-        return False
-
-
 def draw_index(table: PixelTable, regions: Tensor, name: str, length: int, draw: Draw) -> Tensor:
     """One index list of each region: a run of a curve in either direction, a walk, or a slice.
 
     Args:
         table: the pixels.
         regions: (B,) int64 positions in it.
-        name: of a curve, see this module.
+        name: of a curve.
         length: positions, L; a smaller region is padded at the tail, unless a walk shows it.
         draw: which one.
 
@@ -149,8 +62,8 @@ def draw_index(table: PixelTable, regions: Tensor, name: str, length: int, draw:
     if curve.kind == "random":
         return _random_rows(table, regions, length, draw)
     words = philox((draw.run, table.region_id[regions]), (0, _CURVE, draw.epoch, draw.view))
-    if curve.kind in get_args(Slice):
-        return _slice(table, regions, cast(Slice, curve.kind), length, words)
+    if curve.kind == "line":
+        return _line(table, regions, curve.direction, length, words)
     size = table.size[regions]
     first = below(words[:, 0], (size - length).clamp(min=0) + 1)[:, None]
     last = torch.minimum(first + length, size[:, None]) - 1
@@ -175,7 +88,7 @@ def whole_curve(table: PixelTable, name: str) -> Tensor:
         InvalidRequest: it does not, or there is no such curve.
     """
     curve = parse_curve(name)
-    if is_drawn(name) or curve.dihedral is None:
+    if curve.drawn or curve.dihedral is None:
         raise InvalidRequest(
             f"a curve that comes to every pixel once is wanted here, got {name!r}; use one of "
             f"{', '.join(ORDERS)}"
@@ -225,7 +138,9 @@ def _random_rows(table: PixelTable, regions: Tensor, length: int, draw: Draw) ->
     return torch.where(torch.arange(length, device=table.device) < size, rows, -1)
 
 
-def _slice(table: PixelTable, regions: Tensor, direction: Slice, length: int, words: Tensor) -> Tensor:
+def _line(
+    table: PixelTable, regions: Tensor, direction: Direction, length: int, words: Tensor
+) -> Tensor:
     """The run through a pixel; of a longer one, the part with the pixel nearest to its middle."""
     runs = table.runs(direction)
     pixel = table.first_row[regions] + below(words[:, 2], table.size[regions])

@@ -8,8 +8,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from sits_data.orders import CurveName
 from sits_models.contract import Batch
-from sits_models.data.curves import Curve, Draw, whole_curve
+from sits_models.data.curves import Draw, whole_curve
 from sits_models.data.normalisation import Normalisation
 from sits_models.data.table import PixelTable
 from sits_models.ops.gather import planar_batch
@@ -42,7 +43,7 @@ def whole_index(table: PixelTable, regions: Tensor, order: str) -> Tensor:
 def walk_batch(
     table: PixelTable,
     regions: Tensor,
-    curve: Curve,
+    curve: CurveName,
     *,
     walks: int,
     length: int,

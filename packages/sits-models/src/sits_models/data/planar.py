@@ -13,9 +13,10 @@ from torch import Tensor
 from torchgeo.datasets import NonGeoDataset
 
 from sits_data.errors import InvalidRequest
+from sits_data.orders import parse_curve
 from sits_data.store import open_parts
 from sits_models.contract import Batch, Sample, cut_sample
-from sits_models.data.curves import USUAL, WALK, Draw, is_drawn, parse_curve
+from sits_models.data.curves import USUAL, WALK, Draw
 from sits_models.data.fixed import fixed_index, fixed_times
 from sits_models.data.forms import chip_batch, curve_batch, walk_batch, whole_index
 from sits_models.data.items import Items, items_of
@@ -37,7 +38,7 @@ class PlanarDataset(NonGeoDataset):
         form: "curve" gives whole regions along a curve (C, T, L), "walks" bags of random walks
             (K, C, T, L), "pixel" one pixel a sample (C, T, 1), "chip" regions as they lie on the ground
             (T, C, H, W).
-        order: name of a curve, see `sits_models.data.curves`; by default the store's first, of walks
+        order: name of a curve, see `sits_data.orders.names`; by default the store's first, of walks
             "walk".
         normalisation: of the values; None gives reflectance.
         fixed: dates and positions (T, L) that every sample shall have, so that stock tasks for images
@@ -207,7 +208,7 @@ class PlanarDataset(NonGeoDataset):
         if self.form not in get_args(Form):
             raise InvalidRequest(f"form must be one of {', '.join(get_args(Form))}, got {self.form}")
         walks = parse_curve(self.order).kind == WALK
-        if walks != (self.form == "walks") or (not walks and is_drawn(self.order)):
+        if walks != (self.form == "walks") or (not walks and parse_curve(self.order).drawn):
             raise InvalidRequest(
                 f"samples of the form {self.form} cannot be along {self.order}: curves that come to "
                 "every pixel once go with curve, walks with walks"

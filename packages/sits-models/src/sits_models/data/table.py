@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sits_data.manifest import LabelClass
-from sits_data.orders import OrderName, neighbours, order, runs, spectral
+from sits_data.orders import Direction, OrderName, neighbours, order, runs, spectral
 from sits_models.data.normalisation import Normalisation
 
 Window = tuple[int, int]
@@ -42,7 +42,7 @@ class Near(NamedTuple):
 
 
 class TableRuns(NamedTuple):
-    """The unbroken rows or columns of all regions, see `sits_data.orders.runs`.
+    """The unbroken rows, columns or oblique lines of all regions, see `sits_data.orders.runs`.
 
     Args:
         rows: (N,) int32 region-local rows, one run after another.
@@ -173,8 +173,8 @@ class PixelTable:
             self._found[key] = torch.from_numpy(np.concatenate(parts)).to(self.device)
         return self._found[key]
 
-    def runs(self, direction: Literal["x", "y"]) -> TableRuns:
-        """The rows ("x") or columns ("y") of every region; found when they are first asked for."""
+    def runs(self, direction: Direction) -> TableRuns:
+        """The runs of one direction of every region; found when they are first asked for."""
         if direction not in self._runs:
             parts = [runs(yx, direction) for yx in self._outlines()]
             rows = np.concatenate([part.rows for part in parts])
@@ -198,7 +198,7 @@ class PixelTable:
         return {}
 
     @cached_property
-    def _runs(self) -> dict[str, TableRuns]:
+    def _runs(self) -> dict[Direction, TableRuns]:
         return {}
 
     @cached_property

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from sits_data.errors import InvalidRequest
+from sits_data.orders import parse_curve
 from sits_models.contract import Batch
 from sits_models.data.curves import (
     USUAL,
     WALK,
     Draw,
     draw_index,
-    is_drawn,
-    parse_curve,
     whole_curve,
 )
 from sits_models.data.fixed import fixed_index, fixed_times
@@ -38,7 +37,7 @@ class TaskViews:
     Args:
         length: positions; a region with fewer pixels is padded. A pixel is one position.
         dates: of a training view, drawn for each region; None takes all, as does more than there are.
-        order: name of a curve, see `sits_models.data.curves`; None draws any of the stored ones to train
+        order: name of a curve, see `sits_data.orders.names`; None draws any of the stored ones to train
             and takes the first to test.
         fixed: dates and positions of views of one shape, to train and to test: see
             `sits_models.data.fixed`. In place of the other three, but for a curve's name.
@@ -56,7 +55,7 @@ class TaskViews:
         Raises:
             InvalidRequest: there is none, or it cannot have a fixed shape.
         """
-        drawn = self.order is not None and is_drawn(self.order)
+        drawn = self.order is not None and parse_curve(self.order).drawn
         if self.fixed is not None:
             if self.order is not None and drawn:
                 raise InvalidRequest(
@@ -81,7 +80,7 @@ class TaskViews:
         table, regions = batch.table, batch.regions.to(batch.table.device)
         if batch.rows is not None:
             return batch.rows[:, None]
-        if self.order is not None and is_drawn(self.order):
+        if self.order is not None and parse_curve(self.order).drawn:
             draw = Draw(batch.run, batch.epoch, _PLACE)
             return draw_index(table, regions, self.order, self.length, draw)
         curves, spare = self._curves(table), (table.size[regions] - self.length).clamp(min=0)

@@ -45,7 +45,7 @@ class DINO(Method):
         local_crops: how many local crops.
         local_length: positions of a local crop.
         local_dates: dates of a local crop, following each other.
-        curves: of which each crop takes one, see `sits_models.data.curves`.
+        curves: of which each crop takes one, see `sits_data.orders.names`.
         gain: how much brighter or darker each band of a view may be, see `View`; 0 for none.
         out_dim: width of what the loss compares.
         student_temperature: of the student's softmax.

@@ -25,7 +25,7 @@ class SimCLR(Method):
         in_channels: bands.
         length: positions of a view.
         dates: dates of a view; the two views of a region share none, as far as it has enough.
-        curves: of which each view takes one, see `sits_models.data.curves`.
+        curves: of which each view takes one, see `sits_data.orders.names`.
         gain: how much brighter or darker each band of a view may be, see `View`; 0 for none.
         temperature: of the loss.
         projection_dim: width of what the loss compares.

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from sits_data.errors import InvalidRequest
+from sits_data.orders import parse_curve
 from sits_models.contract import Batch
-from sits_models.data.curves import WALK, Draw, draw_index, parse_curve
+from sits_models.data.curves import Draw, draw_index
 from sits_models.data.regions import RegionBatch
 from sits_models.data.table import NO_DAY
 from sits_models.ops.philox import below, philox, uniform
@@ -33,7 +34,7 @@ class View:
             there are; fewer are padded.
         span: "scattered" over the period, or a "window" of dates that follow each other.
         curves: of which one is drawn: a run of a curve, in either direction, a "walk", or what else
-            `sits_models.data.curves` names.
+            `sits_data.orders.names` names.
         apart: whether a view of an even number and the next one share no date, as far as the region's
             clear dates allow: then the curve of time itself says what belongs together.
         gain: each band's reflectance is multiplied by one factor of 1 - gain … 1 + gain. Atmosphere and
@@ -46,7 +47,7 @@ class View:
     length: int
     dates: int
     span: Span = "scattered"
-    curves: tuple[str, ...] = ("hilbert", "snake", WALK)
+    curves: tuple[str, ...] = ("hilbert", "snake", "walk")
     apart: bool = False
     gain: float = 0.0
 
