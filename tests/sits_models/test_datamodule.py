@@ -231,6 +231,9 @@ def test_plot_shows_a_sample_of_a_batch(parcels: Path) -> None:
     figure = data.plot(sample | {"prediction": torch.tensor(0)})
     name = data.classes[int(sample["label"])].name
     assert figure.get_suptitle() == f"label: {name}, prediction: {data.classes[0].name}"
+    too_many = len(data.classes)
+    figure = data.plot(sample | {"prediction": torch.tensor(too_many)})
+    assert figure.get_suptitle() == f"label: {name}, prediction: output {too_many}"
 
 
 def test_only_store_of_the_folder_is_found(

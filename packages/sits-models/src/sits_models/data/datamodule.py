@@ -180,9 +180,13 @@ class PlanarDataModule(NonGeoDataModule):
         dataset = PlanarDataset(self.stores[0].path, normalisation=self.normalisation)
         figure = dataset.plot(cast(Sample, on_cpu), **settings)
         known = {key: int(on_cpu[key]) for key in ("label", "prediction") if key in on_cpu}
-        named = (f"{key}: {self.classes[one].name}" for key, one in known.items() if one >= 0)
+        named = (f"{key}: {self._named(one)}" for key, one in known.items() if one >= 0)
         figure.suptitle(", ".join(named))
         return figure
+
+    def _named(self, label: int) -> str:
+        """The class of a label; a model may have more outputs than the store has classes."""
+        return self.classes[label].name if label < len(self.classes) else f"output {label}"
 
     @property
     def _takes_regions(self) -> bool:

@@ -115,6 +115,33 @@ def decode_rows(
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+def centre_rows(
+    yx: NDArray[np.int32],
+    first: NDArray[np.int64],
+    index: NDArray[np.int64],
+    centre: NDArray[np.float32],
+    resolution_m: int,
+    metres: NDArray[np.float32],
+) -> None:
+    """Write how far the pixels of a batch lie from the middle of their regions.
+
+    Args:
+        yx: (N, 2) row and column on the grid.
+        first: (B,) row at which each sample's region starts.
+        index: (B, L) region-local rows, -1 = padded.
+        centre: (B, 2) mean row and column of the region.
+        resolution_m: pixel size.
+        metres: (B, L, 2) written to; 0 where padded.
+    """
+    for b in range(index.shape[0]):
+        for position in range(index.shape[1]):
+            row = first[b] + index[b, position]
+            for axis in range(2):
+                apart = (np.float32(yx[row, axis]) - centre[b, axis]) * np.float32(resolution_m)
+                metres[b, position, axis] = apart if index[b, position] >= 0 else np.float32(0)
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
 def _philox(
     k0: np.uint64, k1: np.uint64, c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:

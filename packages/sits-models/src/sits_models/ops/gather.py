@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sits_models.contract import Batch
-from sits_models.ops.compiled import decode_rows
+from sits_models.ops.compiled import centre_rows, decode_rows
 from sits_models.ops.device import runs_kernels
 
 if TYPE_CHECKING:
@@ -65,7 +65,6 @@ def planar_batch(
             bias,
             unclear_bits=table.unclear_bits,
         )
-    centred = (table.yx[rows] - table.centre[regions, None]) * table.resolution_m
     batch = {
         "image": image,
         "dates": torch.where(real, table.days(regions).gather(1, times.clamp(min=0)), 0),
@@ -73,7 +72,7 @@ def planar_batch(
         "pad_mask": real,
         "length": real.sum(-1),
         "index": index,
-        "yx": torch.where(inside[..., None], centred, 0),
+        "yx": _metres(table, regions, index, rows),
         "region": table.region_id[regions],
     }
     if table.classes:
@@ -104,6 +103,17 @@ def decode(
     values = (digits.int() & 0xFFFF).float() * gain[:, None, None] + bias[:, None, None]
     image = values.permute(0, 3, 2, 1).contiguous()
     return image.masked_fill_(~seen[:, None], 0), clear
+
+
+def _metres(table: "PixelTable", regions: Tensor, index: Tensor, rows: Tensor) -> Tensor:
+    """(B, L, 2) float32 metres south and east of each region's centroid; 0 where padded."""
+    if table.device.type == "cpu":
+        metres = np.empty((*index.shape, 2), np.float32)
+        centre, first = table.centre[regions].numpy(), table.first_row[regions].numpy()
+        centre_rows(table.yx.numpy(), first, index.numpy(), centre, table.resolution_m, metres)
+        return torch.from_numpy(metres)
+    centred = (table.yx[rows] - table.centre[regions, None]) * table.resolution_m
+    return torch.where((index >= 0)[..., None], centred, 0)
 
 
 def _by_kernel(

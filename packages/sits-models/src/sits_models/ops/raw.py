@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from sits_models.ops.memory import LANE, LINE, prefetch, stream
 
-_AHEAD = 12
+_AHEAD = 8
 """Rows that are asked for before they are copied."""
 
 _STREAMED = 1 << 24
@@ -29,23 +29,26 @@ def gather_raw(
     Raises:
         IndexError: a row lies outside the table.
     """
-    if len(rows) and not (rows.min() >= -1 and rows.max() < len(pixels)):
-        raise IndexError(f"the table has rows 0 to {len(pixels) - 1}, got {rows.min()} to {rows.max()}")
     if out is None:
         out = np.empty((len(rows), *pixels.shape[1:]), np.uint16)
     width = int(np.prod(pixels.shape[1:]))
     streamed = out.nbytes >= _STREAMED and width % LANE == 0 and out.ctypes.data % 16 == 0
     copy = _copy_past_cache if streamed else _copy
-    copy(pixels.reshape(-1), rows, width, out.reshape(-1))
+    wrong = copy(pixels.reshape(-1), rows, width, len(pixels), out.reshape(-1))
+    if wrong >= 0:
+        raise IndexError(f"the table has rows 0 to {len(pixels) - 1}, got {rows[wrong]}")
     return out
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
 def _copy(
-    flat: NDArray[np.uint16], rows: NDArray[np.int64], width: int, out: NDArray[np.uint16]
-) -> None:
+    flat: NDArray[np.uint16], rows: NDArray[np.int64], width: int, count: int, out: NDArray[np.uint16]
+) -> int:
+    """Returns the place of a row that does not exist, or -1; what it asks for in advance may not."""
     for n in range(len(rows)):
-        ahead = max(rows[min(n + _AHEAD, len(rows) - 1)], 0) * width
+        if not -1 <= rows[n] < count:
+            return n
+        ahead = min(max(rows[min(n + _AHEAD, len(rows) - 1)], 0), count - 1) * width
         for k in range(0, width, LINE):
             prefetch(flat, ahead + k)  # type: ignore[call-arg,unused-ignore]
         to, start = n * width, rows[n] * width
@@ -55,14 +58,18 @@ def _copy(
         else:
             for k in range(width):
                 out[to + k] = flat[start + k]
+    return -1
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
 def _copy_past_cache(
-    flat: NDArray[np.uint16], rows: NDArray[np.int64], width: int, out: NDArray[np.uint16]
-) -> None:
+    flat: NDArray[np.uint16], rows: NDArray[np.int64], width: int, count: int, out: NDArray[np.uint16]
+) -> int:
+    """Returns the place of a row that does not exist, or -1; what it asks for in advance may not."""
     for n in range(len(rows)):
-        ahead = max(rows[min(n + _AHEAD, len(rows) - 1)], 0) * width
+        if not -1 <= rows[n] < count:
+            return n
+        ahead = min(max(rows[min(n + _AHEAD, len(rows) - 1)], 0), count - 1) * width
         for k in range(0, width, LINE):
             prefetch(flat, ahead + k)  # type: ignore[call-arg,unused-ignore]
         to, start = n * width, rows[n] * width
@@ -72,3 +79,4 @@ def _copy_past_cache(
         else:
             for k in range(0, width, LANE):
                 stream(out, to + k, flat, start + k)  # type: ignore[call-arg,unused-ignore]
+    return -1
