@@ -32,6 +32,7 @@ lint: $(STAMP) ## format, lint, types, import contracts
 
 bench: $(STAMP) ## measure the speed claims (long; see benchmarks/README.md)
 	@$(BIN)/python -m benchmarks.cube
+	@$(BIN)/python -m benchmarks.planar
 	@$(BIN)/python -m benchmarks.models
 	@$(BIN)/python -m benchmarks.probe
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
 SAYS = {
     "01_field_to_planar.py": "scatter(gather(x)) == x",
     "02_store_to_map.py": "report.html",
@@ -21,3 +22,12 @@ def test_example_runs(script: str, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert SAYS[script] in done.stdout
+
+
+def test_figures_of_the_docs_are_drawn(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "docs/figures/planar_images.py"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    drawn = {path.name for path in tmp_path.glob("*.png")}
+    assert drawn == {"planar-scenes.png", "planar-orchard.png"}
+    assert drawn <= {path.name for path in (ROOT / "docs/images").glob("*.png")}

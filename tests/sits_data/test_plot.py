@@ -86,6 +86,8 @@ def test_plot_store_without_its_cube(store, tmp_path):
         Look(dpi=50, regions=(3, 2, 1, 0), order="spiral"),
         Look(dpi=50, layout="field"),
         Look(dpi=50, layout="field", order="snake", regions=(7,)),
+        Look(dpi=50, layout="curves"),
+        Look(dpi=50, layout="curves", regions=(7,)),
     ],
 )
 def test_plot_store_looks(store, tmp_path, look):
@@ -214,6 +216,7 @@ def test_plot_command_says_where(sits_data, cube, store, tmp_path):
         (["--region", "99"], 1, "has regions 0 to 23, got 99"),
         (["--region", "0,1,2,3,4"], 1, "at most 4 regions, got 5"),
         (["--region", "0,1", "--layout", "field"], 1, "at most 1 region, got 2"),
+        (["--region", "0,1", "--layout", "curves"], 1, "at most 1 region, got 2"),
         (["--order", "peano"], 2, "'raster', 'snake', 'spiral', 'hilbert'"),
         (["--dates", "3"], 1, "--dates does not apply"),
         (["--mask", "strict"], 1, "--mask does not apply"),
