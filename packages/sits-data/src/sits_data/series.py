@@ -31,7 +31,7 @@ def resample(
         dates: (T,) days, ascending.
         grid: (G,) days, whole or not.
 
-    Source: Chelali et al., VISAPP 2020, section 4.2.1, and ../reference/deepstar.md, section 7.1 (11).
+    Source: Chelali et al., VISAPP 2020, section 4.2.1.
     """
     size, _, bands = pixels.shape
     values = np.zeros((size, len(grid), bands), pixels.dtype)

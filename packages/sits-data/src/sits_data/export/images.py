@@ -1,6 +1,7 @@
 """Planar images written out: each region along a curve, or along its random walks.
 
-Source of the canvas: ../reference/deepstar.md, section 1.5.
+Source of the canvas: Chelali et al., CVIU 208-209 (2021), sections 3.4 and 4.4, and VISAPP 2020, section
+4.2.1.
 """
 
 from collections.abc import Iterator, Sequence

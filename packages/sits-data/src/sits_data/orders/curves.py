@@ -3,8 +3,8 @@
 A curve is drawn on the tight bounding box; pixels outside the region are left out and the others keep
 their order.
 
-Source: ../reference/deepstar.md, sections 1.3 and 7; spiral and snake after Chelali et al.,
-VISAPP 2020, section 3.2.
+Source: spiral and snake after Chelali et al., VISAPP 2020, section 3.2; Hilbert's curve on any rectangle
+is our own construction.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Random walks: short curves that stay in a region, named by a key instead of stored.
 
-Source: Chelali et al., CVIU 208-209 (2021), section 3.3.1, and ../reference/deepstar.md, sections 1.4
-and 7.1: uniform steps, revisits and 8 neighbours are the paper's; the other laws are options.
+Source: Chelali et al., CVIU 208-209 (2021), section 3.3.1: uniform steps, revisits and 8
+neighbours are the paper's; the other laws are options.
 """
 
 from dataclasses import dataclass
