@@ -372,3 +372,26 @@ def test_names_of_orders_and_their_variants():
     for wrong in ("peano", "hilbert:8", "hilbert:", "hilbert:x", "", "snake:1:2"):
         with pytest.raises(InvalidRequest, match=r"unknown order .*use some of raster, .* with :1"):
             parse_order(wrong)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda yx: order("snake", yx[:0]), "at least 1 pixel, got none"),
+        (lambda yx: neighbours(yx[:0]), "at least 1 pixel, got none"),
+        (lambda yx: neighbours(yx, connectivity=6), "4 or 8 neighbours, got 6"),
+        (lambda yx: walks_of(yx, count=2, length=0), "at least 1 pixel .* got 2 of 0"),
+        (lambda yx: walks_of(yx, count=-1, length=3), "be at least 0, got -1 of 3"),
+    ],
+)
+def test_what_no_region_or_walk_can_be_is_refused(ask, message):
+    with pytest.raises(InvalidRequest, match=message):
+        ask(np.argwhere(np.ones((3, 3))))
+
+
+def test_no_walks_are_an_empty_list():
+    assert walks_of(np.argwhere(np.ones((3, 3))), count=0, length=5).shape == (0, 5)
+
+
+def walks_of(yx, *, count, length):
+    return random_walks(neighbours(yx), count=count, length=length, key=WalkKey(0, 0, 0, 0))

@@ -39,7 +39,7 @@ def order(name: OrderName, yx: Rows, *, dihedral: int = 0) -> Rows:
         (P,) int32, a permutation of 0 … P-1: position on the curve → row of the region.
 
     Raises:
-        InvalidRequest: there is no such curve, or no such dihedral variant.
+        InvalidRequest: there is no such curve or dihedral variant, or no pixel.
 
     >>> order("snake", np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.int32))
     array([0, 1, 3, 2], dtype=int32)
@@ -48,6 +48,8 @@ def order(name: OrderName, yx: Rows, *, dihedral: int = 0) -> Rows:
         raise InvalidRequest(f"unknown order {name}; use one of {', '.join(ORDERS)}")
     if dihedral not in range(DIHEDRALS):
         raise InvalidRequest(f"dihedral variants are 0 to {DIHEDRALS - 1}, got {dihedral}")
+    if not len(yx):
+        raise InvalidRequest("a region must have at least 1 pixel, got none")
     y, x = yx[:, 0] - yx[:, 0].min(), yx[:, 1] - yx[:, 1].min()
     height, width = int(y.max()) + 1, int(x.max()) + 1
     if len(yx) == height * width and not dihedral:  # a full rectangle, such as a chip

@@ -78,7 +78,14 @@ def neighbours(
         yx: (P, 2) row and column of each pixel, each pixel of a region once.
         region: (P,) which region each pixel belongs to; None puts all in one.
         connectivity: 4 counts sides only, 8 corners too.
+
+    Raises:
+        InvalidRequest: there is no pixel, or no such connectivity.
     """
+    if connectivity not in (4, 8):
+        raise InvalidRequest(f"a pixel has 4 or 8 neighbours, got {connectivity}")
+    if not len(yx):
+        raise InvalidRequest("a region must have at least 1 pixel, got none")
     offsets = _EIGHT if connectivity == 8 else _FOUR
     size = len(yx)
     local = yx.astype(np.int64) - yx.min(axis=0) + 1
@@ -171,7 +178,14 @@ def random_walks(
 
     Returns:
         (ΣK, L) int32 rows of each walk's region, the walks of a region after each other.
+
+    Raises:
+        InvalidRequest: walks have no pixel, or there are fewer than none.
     """
+    if length < 1 or np.min(count) < 0:
+        raise InvalidRequest(
+            f"walks must have at least 1 pixel and be at least 0, got {count} of {length}"
+        )
     law = law or WalkLaw()
     size = np.atleast_1d(len(near.degree) if size is None else size)
     count = np.broadcast_to(count, size.shape)
@@ -186,6 +200,8 @@ def random_walks(
         counter = (np.arange(blocks), walk, key.epoch, view)
         return philox((key.run, region), counter).reshape(len(walk), -1)
 
+    if not len(walk):
+        return np.zeros((0, length), np.int32)
     words = words_of(walk, -(-length // 4))
     if law.starts == "iid":
         start = below(words[:, 0], size)
