@@ -184,7 +184,7 @@ def random_walks(
     """
     if length < 1 or np.min(count) < 0:
         raise InvalidRequest(
-            f"walks must have at least 1 pixel and be at least 0, got {count} of {length}"
+            f"walks must have at least 1 pixel and be at least 0, got {np.asarray(count)} of {length}"
         )
     law = law or WalkLaw()
     size = np.atleast_1d(len(near.degree) if size is None else size)
