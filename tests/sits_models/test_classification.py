@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from batches import random_batch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,8 +13,9 @@ from sits_data.errors import InvalidRequest
 from sits_models.checkpoint import load_backbone
 from sits_models.contract import Batch
 from sits_models.data import PlanarDataModule
-from sits_models.errors import NotACheckpoint
+from sits_models.errors import InvalidConfig, NotACheckpoint
 from sits_models.tasks import RegionClassification
+from sits_models.tasks.classification import balanced
 
 pytestmark = [
     # Lightning tells about settings that these tests choose on purpose.
@@ -201,6 +202,7 @@ def test_learns_the_classes_of_fields(parcels: Path) -> None:
         ({"warmup": 2.0}, "warmup must be from 0 to 1, got 2.0"),
         ({"label_smoothing": -0.1}, "label_smoothing must be from 0 to 1, got -0.1"),
         ({"class_weights": [1.0, 2.0]}, "class_weights must be one a class, 3, got 2"),
+        ({"patience": 0}, "patience must be at least 1, got 0"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
@@ -211,6 +213,63 @@ def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None
 def test_weights_of_classes_that_the_data_has_not(data: PlanarDataModule) -> None:
     with pytest.raises(InvalidRequest, match="one a class, 11, got 2"):
         fit(RegionClassification(class_weights=[1.0, 2.0]), data, max_steps=1)
+
+
+def test_balanced_weights_are_those_of_the_samples(data: PlanarDataModule) -> None:
+    model = RegionClassification(class_weights="balanced")
+    fit(model, data, max_steps=1)
+    counts = data.class_counts().float()
+    expected = torch.where(counts > 0, counts.sum() / ((counts > 0).sum() * counts), 0)
+    torch.testing.assert_close(model.class_weights, expected)
+    assert float(balanced(torch.tensor([2, 2, 2])).sum()) == 3
+
+
+def test_who_counts_classes_must_be_there() -> None:
+    batches = [labelled(0, 1, 2)]
+    with pytest.raises(InvalidRequest, match="need a PlanarDataModule"):
+        Trainer(**QUIET, max_steps=1).fit(task(class_weights="balanced"), batches, batches)
+
+
+def test_a_backbone_is_made_with_its_arguments(data: PlanarDataModule) -> None:
+    model = task(backbone="planar_vit_nano", backbone_args={"patch": 4})
+    assert backbone_of(model).patch == 4
+    with pytest.raises(InvalidConfig, match="cannot be made of"):
+        task(backbone_args={"petals": 4})
+
+
+def test_the_rate_may_stay() -> None:
+    model = task(optimizer="adam", schedule="constant", lr=1e-4, weight_decay=0.0)
+    optimizer = model.configure_optimizers()
+    assert type(optimizer) is torch.optim.Adam
+    assert optimizer.param_groups[0]["lr"] == 1e-4
+
+
+def test_training_ends_with_the_weights_that_were_best(parcels: Path) -> None:
+    """At a rate at which it soon gets worse."""
+    seed_everything(0, verbose=False)
+    data = PlanarDataModule(str(parcels), folds=3, gap_m=0, length=8, validation=0.3)
+    model = RegionClassification(patience=2, lr=0.03, schedule="constant")
+    losses: list[float] = []
+
+    class Losses(Callback):
+        def on_validation_end(self, trainer: Trainer, _: LightningModule) -> None:
+            if not trainer.sanity_checking:
+                losses.append(float(trainer.callback_metrics["val_loss"]))
+
+    trainer = Trainer(**QUIET, max_epochs=60, callbacks=[Losses()])
+    trainer.fit(model, data)
+    assert len(losses) < 60
+    assert losses.index(min(losses)) == len(losses) - 3
+    (found,) = Trainer(**QUIET).validate(model, data, verbose=False)
+    assert found["val_loss"] == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_patience_needs_somebody_who_validates(parcels: Path) -> None:
+    data = PlanarDataModule(str(parcels), fold=None)
+    with pytest.raises(
+        InvalidConfig, match="patience watches the validation loss, and no region validates"
+    ):
+        fit(RegionClassification(patience=2), data, max_steps=1)
 
 
 def test_checkpoint_that_is_none(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sits_data.errors import InvalidRequest, NotAStore
 from sits_models.data import PlanarDataModule
 from sits_models.data.normalisation import Normalisation, fit_normalisation
 from sits_models.data.regions import RegionBatch
-from sits_models.data.splits import block_folds, halves
+from sits_models.data.splits import block_folds, blocks_of, halves
 from sits_models.data.stores import find_stores
 from sits_models.errors import TooFewLabels
 
@@ -277,6 +277,9 @@ def test_stores_that_do_not_fit(parcels: Path, tmp_path: Path) -> None:
         ({"fixed": (0, 8)}, "fixed needs at least 1 date and 1 position"),
         ({"fixed": (4, 8), "unit": "pixel"}, "of regions and not of pixels"),
         ({"split": "none", "shots": 5}, "fraction and shots choose among labels"),
+        ({"split": "none", "validation": 0.2}, "as validation does"),
+        ({"validation": 0.0}, "validation must be above 0 and at most 1, got 0.0"),
+        ({"walks": 3, "unit": "pixel"}, "a walk or a pixel, got walks with unit pixel"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
@@ -291,6 +294,10 @@ def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None
         ({"folds": 90}, TooFewLabels, "90 folds need labelled regions in at least 180 blocks"),
         ({"gap_m": 9000}, TooFewLabels, "both sides need regions"),
         ({"fraction": 2.0}, InvalidRequest, "above 0 and at most 1, got 2.0"),
+        ({"walks": 3}, InvalidRequest, "walks need an order that is drawn, .* got none; use"),
+        ({"walks": 3, "order": "hilbert"}, InvalidRequest, "such as walk, .* got hilbert"),
+        ({"walks": 0, "order": "walk"}, InvalidRequest, "whole number from 1 on, .* got 0"),
+        ({"walks": 1.5, "order": "walk"}, InvalidRequest, "a share of the pixels up to 1.0, got 1.5"),
     ],
 )
 def test_stores_that_cannot_serve(
@@ -303,3 +310,62 @@ def test_stores_that_cannot_serve(
 def test_folder_that_is_no_store(tmp_path: Path) -> None:
     with pytest.raises(NotAStore, match="is not a planar store"):
         ready(tmp_path)
+
+
+@pytest.mark.parametrize("walks", [3, 0.05])
+def test_walks_are_samples(parcels: Path, walks: float) -> None:
+    data = ready(parcels, order="walk", walks=walks, batch_size=16)
+    (table,), batches = data.tables, list(data.val_dataloader())
+    test = data.test_regions[0]
+    size = table.size.numpy()[test]
+    count = np.full(len(size), 3) if walks == 3 else np.ceil(np.round(0.05 * size, 9)).astype(int)
+    shown = torch.cat([batch.regions for batch in batches]).numpy()
+    numbers = torch.cat([batch.walks for batch in batches]).numpy()
+    assert shown.tolist() == np.repeat(test, count).tolist()
+    assert numbers.tolist() == [n for many in count for n in range(many)]
+    indices = [data.views.draw(batch)["index"] for batch in batches]
+    walked = {tuple(row) for row in torch.cat(indices).tolist()}
+    assert len(walked) > 0.9 * len(shown)  # walks of a region differ
+    again = [data.views.draw(batch)["index"] for batch in data.val_dataloader()]
+    assert all(torch.equal(one, two) for one, two in zip(indices, again, strict=True))
+
+
+def test_walks_of_a_region_have_dates_of_their_own(parcels: Path) -> None:
+    data = ready(parcels, order="walk", walks=8, dates=4)
+    batch = next(iter(data.train_dataloader()))
+    one = int(batch.regions[0])
+    same = RegionBatch(
+        data.tables[0], torch.full((8,), one), None, 0, 0, None, torch.device("cpu"), None,
+        torch.arange(8),
+    )  # fmt: skip
+    dates = data.views.draw(same)["dates"]
+    assert len({tuple(row) for row in dates.tolist()}) > 4
+
+
+def test_validation_takes_whole_blocks_of_those_that_train(parcels: Path) -> None:
+    everybody, data = ready(parcels), ready(parcels, validation=0.25)
+    train, aside = set(data.train_regions[0].tolist()), set(data.validation_regions[0].tolist())
+    assert train | aside == set(everybody.train_regions[0].tolist())
+    assert not train & aside
+    assert 0.1 < len(aside) / len(train | aside) < 0.5
+    assert set(regions(data.val_dataloader())) == aside
+    assert set(regions(data.test_dataloader())) == set(data.test_regions[0].tolist())
+    other = ready(parcels, validation=0.25, seed=1, block_m=data.chosen.block_m)  # type: ignore[union-attr]
+    assert set(other.validation_regions[0].tolist()) != aside
+    block = 1000  # the store's, halved until there are five among those that train
+    while len(_blocks(data, block, train | aside)) < 5:
+        block //= 2
+    assert not _blocks(data, block, train) & _blocks(data, block, aside)
+
+
+def _blocks(data: PlanarDataModule, block_m: int, some: set[int]) -> set[int]:
+    return set(blocks_of(data.stores[0], block_m=block_m)[sorted(some)].tolist())
+
+
+def test_classes_are_counted_by_samples(parcels: Path) -> None:
+    data = ready(parcels)
+    label = data.stores[0].labels[data.train_regions[0]]
+    expected = np.bincount(label, minlength=len(data.classes))
+    assert data.class_counts().tolist() == expected.tolist()
+    assert ready(parcels, order="walk", walks=3).class_counts().tolist() == (3 * expected).tolist()
+    assert ready(parcels, shots=1).class_counts().max() == 1

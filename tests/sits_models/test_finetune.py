@@ -413,6 +413,13 @@ def test_killed_run_leaves_no_classifier(parcels: Path, tmp_path: Path) -> None:
         (["--backbone", "planar_vitt_nano"], 1, "did you mean planar_vit_nano?"),
         (["--data.folds=50"], 1, "50 folds need labelled regions in at least 100 blocks"),
         (["--shots", 2, "--fraction", 0.5], 1, "give a fraction or shots, not both"),
+        (
+            ["--data.walks=3", "--data.order=walk", "--unit=pixel"],
+            2,
+            "walks vote for regions, got --unit",
+        ),
+        (["--model.patience=3"], 2, "no region validates; give --data.validation 0.2"),
+        (["--recipe", "cviu2020"], 2, "'cviu2020' is not one of 'cviu2021', 'cviu2021-gstr'"),
         (["--seed", -1], 1, "seed must be from 0 to 4294967295, got -1"),
         (["--trainer.max_steps=-7"], 2, "the trainer refuses a setting: `max_steps` must be"),
         (["--devices", 2], 2, "finetune trains on one device, got 2; use"),
@@ -437,6 +444,36 @@ def test_bad_input_is_one_line(
     assert (result.exit_code, result.stdout) == (code, "")
     assert message in result.stderr.splitlines()[-1]
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "fit", "length"), [("cviu2021", "centre", 50), ("cviu2021-gstr", "repeat", 224)]
+)
+def test_recipe_of_the_paper(
+    parcels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str, fit: str, length: int
+) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("offline")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    out = tmp_path / "run"
+    # The whole recipe but for its size: a smaller canvas, fewer walks, two steps.
+    small = ["--model.backbone_args.side=224", "--max-steps=2", "--data.batch_size=4"]
+    walks = ["--data.walks=1"] if fit == "centre" else []
+    result = run(
+        "--from-scratch", "--store", parcels, "--recipe", recipe, *FOLDS, *small, *walks, "--out", out
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "started from random weights: those of ImageNet were not to be had" in result.stdout
+    settings = yaml.safe_load((out / "config.yaml").read_text())
+    model, data = settings["model"]["init_args"], settings["data"]
+    assert (model["lr"], model["optimizer"], model["patience"]) == (1e-6, "adam", 20)
+    assert data["length"] == length
+    card = read_card(out)
+    assert card.backbone_arguments == {
+        "in_channels": 4, "bands": [3, 2, 1], "pretrained": False, "fit": fit, "side": 224
+    }  # fmt: skip
+    assert load_backbone(out).fit == fit
 
 
 def test_start_must_be_said(parcels: Path) -> None:

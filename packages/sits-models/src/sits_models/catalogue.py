@@ -69,6 +69,14 @@ BUILT_IN: tuple[Card, ...] = (
     _planar_vit("tiny", 2_151_104, dim=192, heads=3, temporal_depth=4, spatial_depth=2),
     _planar_vit("small", 15_607_232, dim=384, heads=6, temporal_depth=8, spatial_depth=4),
     Card(
+        name="deepstar_cviu2021",
+        kind="backbones",
+        target="sits_models.backbones.deepstar:DeepSTaR",
+        summary="SqueezeNet 1.1 on a square canvas of three bands; its recipe is cviu2021.",
+        paper="Chelali et al., CVIU 208-209 (2021) 103221",
+        parameters=722_496,
+    ),
+    Card(
         name="classification",
         kind="tasks",
         target="sits_models.tasks.classification:RegionClassification",

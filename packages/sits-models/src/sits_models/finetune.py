@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,14 +17,17 @@ from sits_models.bench.features import Embedder
 from sits_models.bench.floors import random_twin, simple_floors
 from sits_models.bench.problem import Fold, Numbers, Problem, pose
 from sits_models.bench.scores import Row, Scores, save_scores
+from sits_models.bench.votes import vote
 from sits_models.checkpoint import ModelCard, check_card, read_card, save_checkpoint
 from sits_models.data.datamodule import PlanarDataModule
 from sits_models.data.residence import open_table
 from sits_models.data.stores import open_stores
 from sits_models.errors import InvalidConfig
 from sits_models.fit import Config, card_of, make_trainer, parse, train
+from sits_models.recipes import recipe as find_recipe
 from sits_models.runs import CONFIG, check_free, new_run
 from sits_models.tasks.classification import UNLABELLED, RegionClassification
+from sits_models.tasks.keep_best import NOBODY_VALIDATES
 
 DEFAULTS = {
     "data.batch_size": 32,
@@ -43,6 +46,7 @@ def finetune(
     arguments: Sequence[str],
     out: Path,
     *,
+    recipe: str | None = None,
     overwrite: bool = False,
     command: Sequence[str] = (),
     progress: bool = False,
@@ -50,7 +54,11 @@ def finetune(
     """Train on the labels of a store and judge by folds, then train on all folds for `predict`.
 
     With a checkpoint every fold is trained twice: from the checkpoint, and from random weights under
-    the same budget. No training looks at its test samples: there is no early stopping.
+    the same budget. No training looks at its test samples: who stops early (`model.patience`) watches
+    regions that `data.validation` took from those that train.
+
+    A region is named by the mean of its pixels' features, or, where walks are samples (`data.walks`), by
+    the mean of their probabilities.
 
     `out` then holds `scores.json`, the classifier and the metrics of its training; those of each
     fold's training are under `folds/`.
@@ -59,6 +67,7 @@ def finetune(
         arguments: flags of model, data and trainer, see `sits_models.fit.parse`; what `data.unit` and
             `data.gap_m` are when they are not given, `Design` says.
         out: the run folder.
+        recipe: settings that are used where `arguments` say nothing else, see `sits_models.recipes`.
         overwrite: delete a run that is there.
         command: what `run.json` says the user typed; `arguments` by default.
         progress: show bars on stderr.
@@ -72,7 +81,7 @@ def finetune(
         MissingDevice: the accelerator that was asked for is not there.
     """
     began = time.monotonic()
-    work = _prepare(arguments, out, progress=progress)
+    work = _prepare(arguments, out, recipe=recipe, progress=progress)
     reads = [str(work.problem.store.path), *([work.checkpoint] if work.checkpoint else [])]
     check_free(out, overwrite=overwrite, resume=False, reads=reads)
     with new_run(
@@ -85,8 +94,10 @@ def finetune(
     ):
         work.asked.save(out / CONFIG)
         notes = work.problem.cautions(work.parent) if work.parent else []
-        scores = work.problem.scores("finetune", work.rows(out / "folds"), notes=notes, began=began)
+        rows = work.rows(out / "folds")
         trained = work.train(out, work.problem.final, fold=None, checkpoint=work.checkpoint)
+        notes += _notes(trained)
+        scores = work.problem.scores("finetune", rows, notes=notes, began=began)
         card = card_of(trained.model, trained.data, classes=trained.data.classes)
         save_checkpoint(out, trained.backbone, card, trained.head)
         save_scores(scores, out)
@@ -165,12 +176,20 @@ class _Work:
 
     def name_samples(self, trained: _Trained, samples: Numbers) -> Numbers:
         """The most probable of the judged classes of each sample: (N,) int64 by the store's classes."""
-        data = trained.data
-        embedder = Embedder(trained.backbone, data.normalisation, data.views.length, device=self.device)
-        features = embedder.items(self.problem.table, self.problem.items.chosen(samples))
-        with torch.no_grad():
-            scores = trained.head(features)[:, self.problem.judged]
-        return np.asarray(self.problem.judged[scores.argmax(1).numpy()])
+        data, items = trained.data, self.problem.items.chosen(samples)
+        if data.views.walks is not None:
+            model = trained.model.to(self.device).eval()
+            scores = vote(
+                model, self.problem.table, items.regions, views=data.views,
+                normalisation=data.normalisation, seed=data.seed, device=self.device,
+            )  # fmt: skip
+        else:
+            embedder = Embedder(
+                trained.backbone, data.normalisation, data.views.length, device=self.device
+            )
+            with torch.no_grad():
+                scores = trained.head.cpu()(embedder.items(self.problem.table, items))
+        return np.asarray(self.problem.judged[scores[:, self.problem.judged].argmax(1).numpy()])
 
 
 class _PixelLabels(Callback):
@@ -188,14 +207,37 @@ class _PixelLabels(Callback):
         label = torch.full((len(table.yx),), UNLABELLED)
         label[rows] = torch.from_numpy(self.problem.labels[self.samples])
         data.tables = [replace(table, pixel_label=label.to(table.device))]
-        data.train_regions = [np.unique(chosen.regions)]
+        validating = data.validation_regions[0] if data.validation_regions else []
+        data.train_regions = [np.setdiff1d(chosen.regions, validating)]
 
 
-def _prepare(arguments: Sequence[str], out: Path, *, progress: bool) -> _Work:
+def _notes(trained: _Trained) -> Iterator[str]:
+    """What else a reader of the scores must know."""
+    settings, data = trained.model.hparams, trained.data
+    wanted = (settings["backbone_args"] or {}).get("pretrained") and not settings["checkpoint"]
+    if wanted and getattr(trained.backbone, "starts_from", None) is None:
+        yield f"{settings['backbone']} started from random weights: those of ImageNet were not to be had"
+    if data.validation is not None and (data.shots is not None or data.fraction is not None):
+        yield "validation looked at all labels of the regions set aside, beside the few that trained"
+
+
+def _settings(arguments: Sequence[str], recipe: str | None) -> Config:
+    """What was given, over the recipe, over our defaults."""
+
+    def read(words: Sequence[str], defaults: Mapping[str, object]) -> Config:
+        task = RegionClassification
+        return parse(words, model=task, default=task, defaults=defaults)
+
+    if recipe is None:
+        return read(arguments, DEFAULTS)
+    known = read([word for word in arguments if not word.startswith("--print_config")], DEFAULTS)
+    bands = open_stores(known["data.root"])[0].manifest.bands
+    return read(arguments, DEFAULTS | find_recipe(recipe, bands))
+
+
+def _prepare(arguments: Sequence[str], out: Path, *, recipe: str | None, progress: bool) -> _Work:
     """Read the settings and pose the problem; what is wrong with either comes up here."""
-    config = parse(
-        arguments, model=RegionClassification, default=RegionClassification, defaults=DEFAULTS
-    )
+    config = _settings(arguments, recipe)
     stores = open_stores(config["data.root"])
     if len(stores) != 1:
         raise InvalidConfig(
@@ -212,6 +254,10 @@ def _prepare(arguments: Sequence[str], out: Path, *, progress: bool) -> _Work:
         manifest = store.manifest
         check_card(parent, bands=manifest.bands, resolution_m=manifest.grid.resolution_m)
     problem = pose(store, open_table(store, resident="never"), design)
+    if problem.unit == "pixel" and config["data.walks"] is not None:
+        raise InvalidConfig("walks vote for regions, got --unit pixel; use --unit region, or no walks")
+    if config["model.init_args.patience"] and config["data.validation"] is None:
+        raise InvalidConfig(NOBODY_VALIDATES)
     dense, fixed = config["model.init_args.dense"], config["data.fixed"]
     asked = config.replace(
         {
@@ -235,7 +281,7 @@ def _prepare(arguments: Sequence[str], out: Path, *, progress: bool) -> _Work:
             "model.init_args.dense": problem.unit == "pixel" if dense is None else dense,
             "model.init_args.in_channels": len(store.manifest.bands),
             "model.init_args.num_classes": len(store.manifest.classes),
-            "trainer.limit_val_batches": 0,
+            "trainer.limit_val_batches": 0 if config["data.validation"] is None else 1.0,
             "trainer.num_sanity_val_steps": 0,
             "trainer.enable_checkpointing": False,
         }

@@ -8,6 +8,7 @@ import click
 
 from sits_models.cli.options import ANYTHING, OutPath, run_options, settings, trainer_options
 from sits_models.cli.probe import design_options
+from sits_models.recipes import RECIPES
 from sits_models.runs import check_free
 
 
@@ -17,6 +18,11 @@ from sits_models.runs import check_free
 @click.option("--backbone", help="Of --from-scratch.  [default: planar_vit_nano]")
 @click.option("--store", type=OutPath, help="Labelled.  [default: the only *.planar here]")
 @design_options
+@click.option(
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    help="Settings that belong together: " + "; ".join(f"{n}: {s}" for n, s in RECIPES.items()) + ".",
+)
 @click.option("--freeze", is_flag=True, help="Train the linear layer only.")
 @click.option("--dense", is_flag=True, help="Loss of each pixel, also where only regions have labels.")
 @trainer_options(ends="100 epochs or 600 steps")
@@ -38,6 +44,7 @@ def finetune(
     gap_m: float | None,
     fraction: float | None,
     shots: int | None,
+    recipe: str | None,
     freeze: bool,
     dense: bool,
     configs: tuple[Path, ...],
@@ -57,6 +64,7 @@ def finetune(
     \b
     sits-models finetune --checkpoint runs/simclr --store field.planar
     sits-models finetune --from-scratch --store chips.planar --folds 2 --max-steps 300
+    sits-models finetune --from-scratch --store field.planar --recipe cviu2021
     """
     words = settings(
         ctx.args,
@@ -90,7 +98,7 @@ def finetune(
     from sits_models.finetune import finetune as train
 
     scores = train(
-        words, out, overwrite=overwrite,
+        words, out, recipe=recipe, overwrite=overwrite,
         command=["sits-models", *sys.argv[1:]], progress=True,
     )  # fmt: skip
     click.echo(scores.model_dump_json() if as_json else f"{table(scores)}\n\nin {out}")

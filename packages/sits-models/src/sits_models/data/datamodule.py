@@ -15,19 +15,19 @@ from sits_data.errors import InvalidRequest
 from sits_data.manifest import LabelClass
 from sits_data.store import PlanarStore
 from sits_models.contract import Batch, Sample
-from sits_models.data.items import Items, Unit, few_items, items_of, with_classes
+from sits_models.data.items import Items, Unit, each_walk, few_items, items_of, labels_of, with_classes
 from sits_models.data.loader import RegionLoader
 from sits_models.data.normalisation import Normalisation, fit_normalisation
 from sits_models.data.planar import PlanarDataset
 from sits_models.data.regions import RegionBatch
 from sits_models.data.residence import Resident, buffered_shards, join_tables, shards_of
 from sits_models.data.sampler import Group, StoreYearSampler, calendar_years
-from sits_models.data.sides import FOLDS, SplitName, choose_sides
+from sits_models.data.sides import FOLDS, SplitName, choose_sides, hold_out
 from sits_models.data.splits import Split
 from sits_models.data.stores import open_groups, shared_classes
 from sits_models.data.table import PixelTable, Window
 from sits_models.data.task_views import TaskViews
-from sits_models.ranges import COUNT, NOT_NEGATIVE, check_ranges
+from sits_models.ranges import COUNT, NOT_NEGATIVE, Range, check_ranges
 
 _log = logging.getLogger("sits_models")
 
@@ -52,6 +52,8 @@ class PlanarDataModule(NonGeoDataModule):
             test; "walk" draws random walks.
         length: positions of a task's view.
         dates: of a task's training view, drawn anew each time; None for all. Tests use all.
+        walks: of each region, each one sample, when `order` draws: a whole number, or a share of its
+            pixels up to 1.0, rounded up. None shows each region once.
         fixed: dates and positions (T, L) of samples of one shape without padding, for stock tasks; in
             place of `order`'s draws, `length` and `dates`. See `sits_models.data.fixed`.
         years: batches of one calendar year; None is yes for `split` "none", else the whole series.
@@ -64,6 +66,8 @@ class PlanarDataModule(NonGeoDataModule):
             and 0 for halves.
         fraction: of the labels of each class, above 0 to 1; None for all.
         shots: labels of each class; None for all.
+        validation: share of the training regions, whole blocks of the ground, that do not train but
+            validate, in place of those that test; None for none.
         unit: what one sample is; a "pixel" is an image of one position. None is "region".
         resident: whether pixels are copied to the training device, see `open_table`. Where "auto" finds
             that they do not fit, files are shuffled some at a time, as many as a quarter of the free
@@ -92,6 +96,7 @@ class PlanarDataModule(NonGeoDataModule):
         order: str | None = None,
         length: int = 64,
         dates: int | None = None,
+        walks: int | float | None = None,
         fixed: tuple[int, int] | None = None,
         years: bool | None = None,
         folds: int | None = None,
@@ -101,6 +106,7 @@ class PlanarDataModule(NonGeoDataModule):
         gap_m: float | None = None,
         fraction: float | None = None,
         shots: int | None = None,
+        validation: float | None = None,
         unit: Unit | None = None,
         resident: Resident = "auto",
         seed: int = 0,
@@ -112,7 +118,8 @@ class PlanarDataModule(NonGeoDataModule):
         self.split, self.folds, self.fold, self.years = split, folds, fold, years
         self.block_m, self.gap_m = block_m, gap_m
         self.fraction, self.shots, self.unit = fraction, shots, unit or "region"
-        self.views = TaskViews(length, dates, order, fixed)
+        self.validation = validation
+        self.views = TaskViews(length, dates, order, fixed, walks)
         self._check_settings()
         self.stores: list[PlanarStore] = []
         self.tables: list[PixelTable] = []
@@ -121,6 +128,7 @@ class PlanarDataModule(NonGeoDataModule):
         self.chosen: Split | None = None
         self.train_regions: list[NDArray[np.int64]] = []
         self.test_regions: list[NDArray[np.int64]] = []
+        self.validation_regions: list[NDArray[np.int64]] = []
         self.groups: list[list[PlanarStore]] = []
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
@@ -135,22 +143,18 @@ class PlanarDataModule(NonGeoDataModule):
             groups = open_groups(self.root)
             self._choose_regions([store for group in groups for store in group])
             self._open_tables(groups)
-        if self.trainer is not None and not any(map(len, self.test_regions)):
+        if self.trainer is not None and not any(map(len, self._validating)):
             self.trainer.limit_val_batches = 0  # nobody to validate on; an empty loader makes it warn
 
     def train_dataloader(self) -> RegionLoader:  # type: ignore[override]
         """Shuffled; batches of one store, and of one calendar year where `years` says so."""
-        items = self._items(self.train_regions, labelled=self.split != "none")
-        if self.fraction is not None or self.shots is not None:
-            items = few_items(
-                self.tables, items, fraction=self.fraction, shots=self.shots, seed=self.seed
-            )
+        items = self._walks(self._train_items())
         years = self.split == "none" if self.years is None else self.years
         return self._loader(items, self._training_groups(items, years=years), train=True)
 
     def val_dataloader(self) -> RegionLoader | list[RegionLoader]:  # type: ignore[override]
-        """The regions that test, in order; no loader where all regions train."""
-        return self._evaluation_loader(self.test_regions, labelled=True)
+        """The regions that validate, else those that test, in order; no loader where all train."""
+        return self._evaluation_loader(self._validating, labelled=True)
 
     def test_dataloader(self) -> RegionLoader | list[RegionLoader]:  # type: ignore[override]
         """The regions that test, in order; no loader where all regions train."""
@@ -168,6 +172,14 @@ class PlanarDataModule(NonGeoDataModule):
     ) -> RegionBatch | Batch:
         """Gather the pixels of a task's view, on the device that the batch is on."""
         return batch if self._takes_regions else self.views.draw(batch)
+
+    def class_counts(self) -> Tensor:
+        """(K,) int64 training samples of each class: regions, their pixels or walks."""
+        counts = torch.zeros(len(self.classes), dtype=torch.int64)
+        for table, items in zip(self.tables, self._walks(self._train_items()), strict=True):
+            label = labels_of(table, items)
+            counts += torch.bincount(label[label >= 0], minlength=len(counts))
+        return counts
 
     def plot(self, sample: Sample, **settings: Any) -> Figure:
         """Draw one band of a sample; TorchGeo's tasks ask for it when they log figures.
@@ -189,6 +201,10 @@ class PlanarDataModule(NonGeoDataModule):
         return self.classes[label].name if label < len(self.classes) else f"output {label}"
 
     @property
+    def _validating(self) -> list[NDArray[np.int64]]:
+        return self.test_regions if self.validation is None else self.validation_regions
+
+    @property
     def _takes_regions(self) -> bool:
         return self.trainer is not None and getattr(
             self.trainer.lightning_module, "takes_regions", False
@@ -202,8 +218,15 @@ class PlanarDataModule(NonGeoDataModule):
                 "fold": self.fold,
                 "length": views.length,
                 "dates": views.dates,
+                "validation": self.validation,
             },
-            {"batch_size": COUNT, "fold": NOT_NEGATIVE, "length": COUNT, "dates": COUNT},
+            {
+                "batch_size": COUNT,
+                "fold": NOT_NEGATIVE,
+                "length": COUNT,
+                "dates": COUNT,
+                "validation": Range(0, 1, open=True),
+            },
         )
         choices = [("split", self.split, get_args(SplitName)), ("unit", self.unit, get_args(Unit))]
         for name, choice, known in choices:
@@ -214,16 +237,20 @@ class PlanarDataModule(NonGeoDataModule):
                 "fixed needs at least 1 date and 1 position, of regions and not of pixels, got "
                 f"{views.fixed} with unit {self.unit}"
             )
+        if views.walks is not None and self.unit == "pixel":
+            raise InvalidRequest(
+                "a sample is a walk or a pixel, got walks with unit pixel; use one of them"
+            )
         blocks = self.split in ("blocks", None)
         folds = (FOLDS if self.folds is None else self.folds) if blocks else 1
         if self.fold is not None and self.fold >= folds:
             raise InvalidRequest(
                 f"fold counts from 0 and must be below the number of folds {folds}, got {self.fold}"
             )
-        if self.split == "none" and (self.fraction is not None or self.shots is not None):
+        if self.split == "none" and (self.fraction, self.shots, self.validation) != (None, None, None):
             raise InvalidRequest(
-                "fraction and shots choose among labels, split none takes all regions; use another "
-                "split, and fold null to train on all labelled regions"
+                "fraction and shots choose among labels, as validation does; split none takes all "
+                "regions; use another split, and fold null to train on all labelled regions"
             )
 
     def _choose_regions(self, stores: list[PlanarStore]) -> None:
@@ -244,6 +271,11 @@ class PlanarDataModule(NonGeoDataModule):
         self.train_regions, self.test_regions, self.chosen = sides.train, sides.test, sides.split
         if self.chosen is not None:
             _log.info("%s", self.chosen.description)
+        if self.validation is not None:
+            self.train_regions, self.validation_regions = hold_out(
+                self.stores, self.train_regions, share=self.validation, seed=self.seed
+            )
+            _log.info("%d of them validate", sum(map(len, self.validation_regions)))
         self.normalisation = self.normalisation or fit_normalisation(self.stores, self.train_regions)
 
     def _open_tables(self, groups: list[list[PlanarStore]]) -> None:
@@ -270,10 +302,23 @@ class PlanarDataModule(NonGeoDataModule):
             for table, chosen in zip(self.tables, positions, strict=True)
         ]
 
+    def _train_items(self) -> list[Items]:
+        items = self._items(self.train_regions, labelled=self.split != "none")
+        if self.fraction is None and self.shots is None:
+            return items
+        return few_items(self.tables, items, fraction=self.fraction, shots=self.shots, seed=self.seed)
+
+    def _walks(self, items: list[Items]) -> list[Items]:
+        """Each walk by itself, where walks are samples."""
+        walks = self.views.walks
+        if walks is None:
+            return items
+        return [each_walk(table, one, walks) for table, one in zip(self.tables, items, strict=True)]
+
     def _evaluation_loader(
         self, regions: Sequence[NDArray[np.int64]], *, labelled: bool
     ) -> RegionLoader | list[RegionLoader]:
-        items = self._items(regions, labelled=labelled)
+        items = self._walks(self._items(regions, labelled=labelled))
         groups = [Group(number, None, np.arange(len(one))) for number, one in enumerate(items)]
         return self._loader(items, groups, train=False) if any(map(len, items)) else []
 

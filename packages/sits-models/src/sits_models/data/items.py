@@ -1,4 +1,4 @@
-"""What one sample is: a region, or one pixel of a region."""
+"""What one sample is: a region, one pixel of a region, or one walk through it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,8 +7,11 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from sits_data.errors import InvalidRequest
 from sits_data.manifest import LabelClass
+from sits_data.orders import walk_count
 from sits_models.data.splits import few_labels
 from sits_models.data.table import PixelTable
 
@@ -23,17 +26,20 @@ class Items:
     Args:
         regions: (N,) int64 position in the table of each sample's region.
         rows: (N,) int64 region-local row, where one pixel is one sample; else None.
+        walks: (N,) int64 number among its region's walks, where one walk is one sample; else None.
     """
 
     regions: Numbers
     rows: Numbers | None = None
+    walks: Numbers | None = None
 
     def __len__(self) -> int:
         return len(self.regions)
 
     def chosen(self, numbers: Numbers) -> "Items":
         """Some of the samples."""
-        return Items(self.regions[numbers], None if self.rows is None else self.rows[numbers])
+        rows, walks = (None if one is None else one[numbers] for one in (self.rows, self.walks))
+        return Items(self.regions[numbers], rows, walks)
 
 
 def items_of(table: PixelTable, regions: Numbers, *, unit: Unit, labelled: bool = False) -> Items:
@@ -53,6 +59,33 @@ def items_of(table: PixelTable, regions: Numbers, *, unit: Unit, labelled: bool 
     if not labelled or table.pixel_label is None:
         return items
     return items.chosen(np.flatnonzero(table.pixel_label.cpu().numpy()[_numbers(table, items)] >= 0))
+
+
+def each_walk(table: PixelTable, items: Items, walks: float) -> Items:
+    """The walks of some regions, each one sample, those of a region after each other.
+
+    Args:
+        table: the store's.
+        items: regions.
+        walks: a whole number is that of each region's walks; a share of its pixels is rounded up.
+
+    Raises:
+        InvalidRequest: there would be none.
+    """
+    if walks <= 0 or (walks > 1 and walks != int(walks)):
+        raise InvalidRequest(
+            f"walks must be a whole number from 1 on, or a share of the pixels up to 1.0, got {walks}"
+        )
+    size = table.size.cpu().numpy()[items.regions]
+    share = isinstance(walks, float) and walks <= 1
+    count = walk_count(size, walks) if share else np.full(len(size), int(walks))
+    number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return Items(np.repeat(items.regions, count), walks=number.astype(np.int64))
+
+
+def labels_of(table: PixelTable, items: Items) -> Tensor:
+    """(N,) int64 class of each sample, -1 = unlabelled."""
+    return torch.from_numpy(_labels(table, items)[_numbers(table, items)])
 
 
 def few_items(

@@ -56,6 +56,7 @@ class RegionLoader:
                 normalisation=self.normalisation,
                 device=torch.device("cpu"),
                 rows=None if items.rows is None else torch.from_numpy(items.rows[key.items]),
+                walks=None if items.walks is None else torch.from_numpy(items.walks[key.items]),
             )
 
     def state_dict(self) -> dict[str, int]:

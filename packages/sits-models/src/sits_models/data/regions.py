@@ -30,6 +30,7 @@ class RegionBatch:
         normalisation: of the values; None leaves reflectance.
         device: where views are wanted.
         rows: (B,) int64 region-local row, where one pixel is one sample; else None.
+        walks: (B,) int64 number of the walk, where one walk is one sample; else None.
     """
 
     table: PixelTable
@@ -40,6 +41,7 @@ class RegionBatch:
     normalisation: Normalisation | None
     device: torch.device
     rows: Tensor | None = None
+    walks: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.regions)
@@ -60,6 +62,7 @@ class RegionBatch:
             device=device,
             regions=self.regions.to(device, non_blocking=non_blocking),
             rows=None if self.rows is None else self.rows.to(device, non_blocking=non_blocking),
+            walks=None if self.walks is None else self.walks.to(device, non_blocking=non_blocking),
         )
 
     def view(self, index: Tensor, times: Tensor | None = None, light: Tensor | None = None) -> Batch:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sits_data.store import PlanarStore
-from sits_models.data.splits import Split, block_folds, halves
+from sits_models.data.splits import Split, block_folds, blocks_of, halves
 from sits_models.data.stores import check_labels, shared_classes
+from sits_models.errors import TooFewLabels
 
 SplitName = Literal["blocks", "west-east", "north-south", "none"]
 Positions = NDArray[np.int64]
@@ -19,6 +20,9 @@ FOLDS = 5
 
 GAP_M = 50.0
 """Between the sides of a split by blocks, unless asked otherwise; halves have none."""
+
+_FEW, _HALVED, _HOLD_OUT = 5, 4, 0x7A11
+_MANY = 1 << 32  # more blocks than a store has
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +83,52 @@ def choose_sides(
     else:
         found = halves(stores, axis=split, gap_m=gap_m)
     return Sides(_by_store(found.train, stores), _by_store(found.test, stores), found)
+
+
+def hold_out(
+    stores: Sequence[PlanarStore], regions: Sequence[Positions], *, share: float, seed: int
+) -> tuple[list[Positions], list[Positions]]:
+    """Set some training regions aside: whole blocks of the ground, where there are a few.
+
+    Blocks are the stores', halved until there are `_FEW`; where even small ones are fewer, regions.
+
+    Args:
+        stores: taken together.
+        regions: of each store, those that train.
+        share: of them to set aside, about; at least one and never all.
+        seed: of the choice.
+
+    Returns:
+        Of each store, who still trains and who was set aside.
+
+    Raises:
+        TooFewLabels: there is only one region.
+    """
+    count = sum(map(len, regions))
+    if count < 2:
+        raise TooFewLabels(f"validation needs two regions or more of those that train, got {count}")
+    for halved in range(_HALVED + 1):
+        blocks = np.concatenate(
+            [
+                _blocks(store, halved)[chosen] + number * _MANY
+                for number, (store, chosen) in enumerate(zip(stores, regions, strict=True))
+            ]
+        )
+        if len(np.unique(blocks)) >= _FEW:
+            break
+    else:
+        blocks = np.arange(count)
+    order = np.random.default_rng([seed, _HOLD_OUT]).permutation(np.unique(blocks))
+    size = np.array([(blocks == block).sum() for block in order]).cumsum()
+    stop = min(int(np.searchsorted(size, share * count)) + 1, len(order) - 1)
+    aside = np.isin(blocks, order[:stop])
+    parts = np.split(aside, np.cumsum([len(one) for one in regions])[:-1])
+    pairs = list(zip(regions, parts, strict=True))
+    return [one[~part] for one, part in pairs], [one[part] for one, part in pairs]
+
+
+def _blocks(store: PlanarStore, halved: int) -> Positions:
+    return blocks_of(store, block_m=max(1, store.manifest.recipe.block_m >> halved))
 
 
 def _nobody(stores: Sequence[PlanarStore]) -> list[Positions]:

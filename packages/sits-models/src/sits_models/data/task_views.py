@@ -24,7 +24,8 @@ from sits_models.data.regions import RegionBatch
 from sits_models.data.table import NO_DAY, PixelTable, say_padded
 from sits_models.ops.philox import below, philox
 
-_PLACE, _DATES = 0, 1  # what a draw is for, in the place of the number of a view
+# What a draw is for, in the place of the number of a view; from the last on walks are counted.
+_PLACE, _DATES, _WALKS = 0, 1, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,8 @@ class TaskViews:
     """What a task sees of a region: to train under the batch's epoch, to test under epoch -1.
 
     Training shows a random run of positions along a curve, on a random choice of dates. Testing shows
-    the middle of one curve, always the same, on all dates.
+    the middle of one curve, always the same, on all dates. Where walks are samples, testing shows other
+    walks than any epoch, always the same.
 
     Args:
         length: positions; a region with fewer pixels is padded. A pixel is one position.
@@ -41,12 +43,15 @@ class TaskViews:
             and takes the first to test.
         fixed: dates and positions of views of one shape, to train and to test: see
             `sits_models.data.fixed`. In place of the other three, but for a curve's name.
+        walks: of each region, each one sample: a whole number, or a share of its pixels, see
+            `each_walk`. None shows a region once.
     """
 
     length: int
     dates: int | None = None
     order: str | None = None
     fixed: tuple[int, int] | None = None
+    walks: float | None = None
     _fixed: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def check(self, tables: Sequence[PixelTable]) -> None:
@@ -56,6 +61,11 @@ class TaskViews:
             InvalidRequest: there is none, or it cannot have a fixed shape.
         """
         drawn = self.order is not None and parse_curve(self.order).drawn
+        if self.walks is not None and (not drawn or self.fixed is not None):
+            raise InvalidRequest(
+                f"walks need an order that is drawn, such as walk, and no fixed shape, got "
+                f"{self.order or 'none'}; use --data.order walk"
+            )
         if self.fixed is not None:
             if self.order is not None and drawn:
                 raise InvalidRequest(
@@ -81,7 +91,8 @@ class TaskViews:
         if batch.rows is not None:
             return batch.rows[:, None]
         if self.order is not None and parse_curve(self.order).drawn:
-            draw = Draw(batch.run, batch.epoch, _PLACE)
+            view = _PLACE if batch.walks is None else batch.walks.to(table.device) + _WALKS
+            draw = Draw(batch.run, batch.epoch, view)
             return draw_index(table, regions, self.order, self.length, draw)
         curves, spare = self._curves(table), (table.size[regions] - self.length).clamp(min=0)
         if batch.epoch < 0:
@@ -128,6 +139,7 @@ def _words(batch: RegionBatch, purpose: int, count: int) -> Tensor:
     """Random words of each sample: (B, count) int64 below 2³²."""
     table, regions = batch.table, batch.regions.to(batch.table.device)
     blocks = torch.arange(-(-count // 4), device=table.device)
-    row = 0 if batch.rows is None else batch.rows.to(table.device)[:, None]
-    words = philox((batch.run, table.region_id[regions, None]), (blocks, row, batch.epoch, purpose))
+    part = batch.rows if batch.walks is None else batch.walks
+    number = 0 if part is None else part.to(table.device)[:, None]
+    words = philox((batch.run, table.region_id[regions, None]), (blocks, number, batch.epoch, purpose))
     return words.flatten(1)[:, :count]

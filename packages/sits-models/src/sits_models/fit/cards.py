@@ -44,7 +44,7 @@ def card_of(
         classes=classes,
         method=method or (parent.method if parent else None),
         backbone=parent.backbone if parent else settings["backbone"],
-        backbone_arguments=parent.backbone_arguments if parent else {"in_channels": len(manifest.bands)},
+        backbone_arguments=parent.backbone_arguments if parent else _arguments(module, manifest.bands),
         bands=manifest.bands,
         resolution_m=manifest.grid.resolution_m,
         mask=manifest.mask,
@@ -55,8 +55,19 @@ def card_of(
         licence=SENTINEL,
         seen=tuple(dict.fromkeys([*before, *trained_on])),
         code_version=sits_models.__version__,
-        parent=str(settings["checkpoint"]) if parent else None,
+        parent=str(settings["checkpoint"]) if parent else _starts_from(module),
     )
+
+
+def _arguments(module: LightningModule, bands: Sequence[str]) -> dict[str, JsonValue]:
+    """What makes the backbone again; its weights come with the checkpoint, not from elsewhere."""
+    given: dict[str, Any] = dict(module.hparams).get("backbone_args") or {}
+    given = {name: False if name == "pretrained" else value for name, value in given.items()}
+    return to_jsonable_python({"in_channels": len(bands), **given})  # type: ignore[no-any-return]
+
+
+def _starts_from(module: LightningModule) -> str | None:
+    return getattr(getattr(module, "backbone", None), "starts_from", None)
 
 
 def _views(module: LightningModule, data: PlanarDataModule) -> dict[str, JsonValue]:

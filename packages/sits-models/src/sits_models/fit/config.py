@@ -99,7 +99,7 @@ def parse(
         arguments: words of a command line, such as `--data.batch_size=64`.
         model: what `--model CLASS` must be a subclass of.
         default: the class when none is given.
-        defaults: of single settings, by flag.
+        defaults: of single settings, by flag; those of the model need `default`.
 
     Raises:
         InvalidConfig: a setting is unknown or of the wrong type, or a file cannot be read.
@@ -112,11 +112,17 @@ def parse(
     parser.add_lightning_class_args(PlanarDataModule, "data")
     parser.add_lightning_class_args(Trainer, "trainer")
     parser.link_arguments("seed", "data.seed")
+    of_model = {
+        key.removeprefix("model."): value
+        for key, value in (defaults or {}).items()
+        if key.startswith("model.")
+    }
     if default is not None:
         path = f"{default.__module__}.{default.__qualname__}"
-        parser.set_defaults({"model": {"class_path": path}})
+        parser.set_defaults({"model": {"class_path": path, "init_args": of_model}})
     parser.set_defaults({f"trainer.{key}": value for key, value in _TRAINER.items()})
-    parser.set_defaults(dict(defaults or {}))
+    others = {key: value for key, value in (defaults or {}).items() if not key.startswith("model.")}
+    parser.set_defaults(others)
     with _one_line():
         values = parser.parse_args(list(arguments))
     check_ranges({"seed": values.seed}, {"seed": SEED})

@@ -1,8 +1,9 @@
 """Naming the class of a region, or of each of its pixels, from a planar view."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from lightning.pytorch import Callback
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,6 +18,7 @@ from sits_models.contract import Batch
 from sits_models.ranges import COUNT, NOT_NEGATIVE, SHARE, check_ranges
 from sits_models.registry import create
 from sits_models.schedules import warmup_cosine
+from sits_models.tasks.keep_best import KeepBest
 
 UNLABELLED = -1
 _RANGES = {
@@ -26,6 +28,7 @@ _RANGES = {
     "lr": NOT_NEGATIVE,
     "weight_decay": NOT_NEGATIVE,
     "warmup": SHARE,
+    "patience": COUNT,
 }
 
 
@@ -38,17 +41,23 @@ class RegionClassification(ClassificationMixin, BaseTask):
 
     Args:
         backbone: name of a registered backbone; not used with a checkpoint.
+        backbone_args: what it is made with, besides its card's arguments and the number of bands.
         checkpoint: run folder or file with a trained backbone; None starts from random weights.
         in_channels: bands; None asks the checkpoint, then the datamodule.
         num_classes: K; None asks the datamodule.
         freeze: train the linear layer only.
         dense: loss of each clear pixel, which has its region's class where it has none of its own;
             None does so where the batch has a `mask`.
-        class_weights: of the loss, one a class; None weighs samples alike.
+        class_weights: of the loss, one a class; "balanced" is N / (K n) of the training samples, n
+            those of the class; None weighs samples alike.
         label_smoothing: share of each target that is spread over all classes, 0 … 1.
-        lr: largest learning rate, of AdamW.
-        weight_decay: of AdamW.
+        optimizer: "adamw" or "adam".
+        lr: largest learning rate.
+        weight_decay: of the optimiser.
+        schedule: "cosine" lets the rate rise and fall, "constant" keeps it.
         warmup: share of the steps in which the rate rises; after that it falls along a cosine.
+        patience: epochs without a smaller validation loss after which training ends, with the weights of
+            the best one; None trains to the end.
 
     Raises:
         InvalidRequest: a setting is out of its range.
@@ -58,15 +67,19 @@ class RegionClassification(ClassificationMixin, BaseTask):
         self,
         backbone: str = "planar_vit_nano",
         checkpoint: str | None = None,
+        backbone_args: dict[str, Any] | None = None,
         in_channels: int | None = None,
         num_classes: int | None = None,
         freeze: bool = False,
         dense: bool | None = None,
-        class_weights: list[float] | None = None,
+        class_weights: list[float] | Literal["balanced"] | None = None,
         label_smoothing: float = 0.0,
+        optimizer: Literal["adamw", "adam"] = "adamw",
         lr: float = 1e-3,
         weight_decay: float = 0.05,
+        schedule: Literal["cosine", "constant"] = "cosine",
         warmup: float = 0.1,
+        patience: int | None = None,
     ) -> None:
         check_ranges(locals(), _RANGES)
         self.backbone: nn.Module | None = None
@@ -81,7 +94,9 @@ class RegionClassification(ClassificationMixin, BaseTask):
         if checkpoint is not None:
             self.start_from(load_backbone(checkpoint))
         else:
-            self.start_from(create("backbones", self.hparams["backbone"], in_channels=channels))
+            arguments = self.hparams["backbone_args"] or {}
+            made = create("backbones", self.hparams["backbone"], in_channels=channels, **arguments)
+            self.start_from(made)
 
     def start_from(self, backbone: nn.Module) -> None:
         """Take a backbone as it is, under a head with fresh weights; `num_classes` must be known."""
@@ -119,9 +134,11 @@ class RegionClassification(ClassificationMixin, BaseTask):
             InvalidRequest: there are more or fewer of them than classes.
         """
         weights, classes = self.hparams["class_weights"], self.hparams["num_classes"]
-        if weights is not None and classes not in (None, len(weights)):
-            raise InvalidRequest(f"class_weights must be one a class, {classes}, got {len(weights)}")
-        kept = None if weights is None else torch.tensor(weights, dtype=torch.float32)
+        kept = None
+        if isinstance(weights, list):
+            if classes not in (None, len(weights)):
+                raise InvalidRequest(f"class_weights must be one a class, {classes}, got {len(weights)}")
+            kept = torch.tensor(weights, dtype=torch.float32)
         self.register_buffer("class_weights", kept, persistent=False)
 
     def configure_metrics(self) -> None:
@@ -139,12 +156,35 @@ class RegionClassification(ClassificationMixin, BaseTask):
         self.val_metrics = metrics.clone(prefix="val_")
         self.test_metrics = metrics.clone(prefix="test_")
 
+    def configure_callbacks(self) -> list[Callback]:
+        """What ends training early, if anything."""
+        patience = self.hparams["patience"]
+        return [] if patience is None else [KeepBest(patience)]
+
+    def on_fit_start(self) -> None:
+        """Count the classes, where they are to be weighed alike.
+
+        Raises:
+            InvalidRequest: the datamodule cannot count them.
+        """
+        if self.hparams["class_weights"] != "balanced":
+            return
+        count = getattr(getattr(self.trainer, "datamodule", None), "class_counts", None)
+        if count is None:
+            raise InvalidRequest(
+                "balanced class weights need a PlanarDataModule, which counts its samples; give the "
+                "weights themselves"
+            )
+        weights = balanced(count())
+        self.register_buffer("class_weights", weights.to(self.device), persistent=False)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW whose rate rises, then falls along a cosine, step by step."""
+        """The optimiser, and a rate that rises, then falls along a cosine, step by step, or stays."""
         free = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(
-            free, lr=self.hparams["lr"], weight_decay=self.hparams["weight_decay"]
-        )
+        made = torch.optim.AdamW if self.hparams["optimizer"] == "adamw" else torch.optim.Adam
+        optimizer = made(free, lr=self.hparams["lr"], weight_decay=self.hparams["weight_decay"])
+        if self.hparams["schedule"] == "constant":
+            return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = warmup_cosine(optimizer, steps=steps, warmup=self.hparams["warmup"])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -200,6 +240,22 @@ class RegionClassification(ClassificationMixin, BaseTask):
     def _dense(self, batch: Batch) -> bool:
         wanted = self.hparams["dense"]
         return "mask" in batch if wanted is None else bool(wanted)
+
+
+def balanced(counts: Tensor) -> Tensor:
+    """Weights of classes: N / (K n), 0 where there is no sample.
+
+    Args:
+        counts: (K,) int64 samples of each class, n.
+
+    Returns:
+        (K,) float32; K counts the classes that have samples.
+
+    >>> balanced(torch.tensor([1, 3, 0]))
+    tensor([2.0000, 0.6667, 0.0000])
+    """
+    known = counts > 0
+    return torch.where(known, counts.sum() / (known.sum() * counts.clamp(min=1)), 0).float()
 
 
 def _target(batch: Batch, *, dense: bool) -> Tensor:

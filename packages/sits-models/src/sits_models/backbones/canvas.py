@@ -1,0 +1,81 @@
+"""The paper's canvas: a year of a planar image as a square picture, for networks made for photographs.
+
+Source: Chelali, Kurtz, Puissant and Vincent, CVIU 208-209 (2021) 103221, sections 3.4 and 4.4.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sits_data.errors import InvalidRequest
+from sits_models.ops.resample import resample
+
+Fit = Literal["centre", "repeat"]
+
+_YEAR_DAYS = 365
+_NEW_YEARS = np.arange("1970", "2100", dtype="datetime64[Y]").astype("datetime64[D]").astype(np.int64)
+
+
+class Canvas(NamedTuple):
+    """Planar images on squares of side S.
+
+    Args:
+        image: (B, C, S, S) float, 0 … 1; 0 where there is no pixel, or one that was never clear.
+        column: (B, L) int64 column in which each position stands (first); 0 where it is padded.
+    """
+
+    image: Tensor
+    column: Tensor
+
+
+def paint(batch: Mapping[str, Tensor], *, bands: Sequence[int], side: int, fit: Fit) -> Canvas:
+    """Interpolate a year onto `side` equal steps, and set positions onto as many columns.
+
+    The year is the calendar year (UTC) of each sample that has most of its dates, the later of two;
+    clear dates of other years serve as neighbours to interpolate from. Values are those of
+    `Normalisation`, -1 and 1 the percentiles of each band; they become 0 and 1, and are cut there.
+
+    Args:
+        batch: `image` (B, C, T, L), `clear`, `dates`, `pad_mask` and `index` of the contract.
+        bands: positions of the bands that are painted.
+        side: of the square, S.
+        fit: "centre" sets positions side by side in the middle, between columns of 0; "repeat" starts
+            over and over until the square is full.
+
+    Raises:
+        InvalidRequest: there are more positions than columns.
+    """
+    index, dates, real = batch["index"], batch["dates"], batch["pad_mask"]
+    length = index.shape[1]
+    if length > side:
+        raise InvalidRequest(
+            f"a canvas has {side} columns, got images of {length} positions; use --data.length {side}"
+        )
+    # Days in parts of `side`, so that all instants are whole numbers.
+    steps = torch.arange(side, device=dates.device) * _YEAR_DAYS
+    grid = _new_year(dates, real)[:, None] * side + steps
+    filled = resample(batch["image"][:, list(bands)], batch["clear"], dates * side, grid, pad_mask=real)
+    values = ((filled.values + 1) / 2).clamp(0, 1) * filled.observed[:, None, None]
+
+    count = (index >= 0).sum(1, keepdim=True)
+    before = (side - count) // 2 if fit == "centre" else torch.zeros_like(count)
+    place = torch.arange(side, device=index.device) - before  # of the position in each column
+    shown = (place >= 0) & (place < count) if fit == "centre" else count > 0
+    place = place.clamp(0, length - 1) if fit == "centre" else place % count.clamp(min=1)
+    shape = (*values.shape[:3], side)
+    image = values.gather(3, place[:, None, None].expand(shape)) * shown[:, None, None]
+    column = torch.arange(length, device=index.device) + before
+    return Canvas(image, torch.where(index >= 0, column, 0))
+
+
+def _new_year(dates: Tensor, real: Tensor) -> Tensor:
+    """(B,) int64 first day of the year with most real dates."""
+    starts = torch.as_tensor(_NEW_YEARS, device=dates.device)
+    year = (torch.searchsorted(starts, dates, right=True) - 1).clamp(min=0)
+    count = torch.zeros(len(dates), len(starts), dtype=torch.int64, device=dates.device)
+    count.scatter_add_(1, year, real.long())
+    later = torch.arange(len(starts), device=dates.device)
+    return starts[(count * len(starts) + later).argmax(1)]
