@@ -6,6 +6,8 @@ from types import MappingProxyType
 from typing import Literal
 
 Kind = Literal["methods", "backbones", "tasks", "datasets"]
+Form = Literal["curve", "chip"]
+"""What a backbone takes: planar images, or pixels as they lie on the ground."""
 
 _PLANAR = "planar images (C, T, L) with dates, clear flags and places"
 _NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -21,7 +23,8 @@ class Card:
         target: `module:attribute`, a class or a function.
         summary: one line.
         paper: where it is from; empty for what is ours.
-        input: what it takes.
+        input: what it takes, in words.
+        form: of the samples that a backbone takes.
         defaults: arguments that make this entry of `target`.
         parameters: weights of a backbone of ten bands; None where that says nothing.
     """
@@ -32,6 +35,7 @@ class Card:
     summary: str
     paper: str = ""
     input: str = _PLANAR
+    form: Form = "curve"
     defaults: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
     parameters: int | None = None
 
@@ -81,6 +85,13 @@ BUILT_IN: tuple[Card, ...] = (
         kind="tasks",
         target="sits_models.tasks.classification:RegionClassification",
         summary="The class of a region, or of each of its pixels.",
+    ),
+    Card(
+        name="segmentation",
+        kind="tasks",
+        target="sits_models.tasks.segmentation:PixelSegmentation",
+        summary="The class of each pixel.",
+        input="planar images, or chips (T, C, H, W)",
     ),
     Card(
         name="planar",

@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
+from sits_models import registry
 from sits_models.bench.design import Design
 from sits_models.bench.features import Embedder
 from sits_models.bench.floors import random_twin, simple_floors
@@ -26,8 +27,9 @@ from sits_models.errors import InvalidConfig
 from sits_models.fit import Config, card_of, make_trainer, parse, train
 from sits_models.recipes import recipe as find_recipe
 from sits_models.runs import CONFIG, check_free, new_run
-from sits_models.tasks.classification import UNLABELLED, RegionClassification
+from sits_models.tasks.classification import RegionClassification
 from sits_models.tasks.keep_best import NOBODY_VALIDATES
+from sits_models.tasks.losses import UNLABELLED
 
 DEFAULTS = {
     "data.batch_size": 32,
@@ -185,8 +187,9 @@ class _Work:
             )  # fmt: skip
         else:
             embedder = Embedder(
-                trained.backbone, data.normalisation, data.views.length, device=self.device
-            )
+                trained.backbone, data.normalisation, data.views.length, device=self.device,
+                form=data.views.form,
+            )  # fmt: skip
             with torch.no_grad():
                 scores = trained.head.cpu()(embedder.items(self.problem.table, items))
         return np.asarray(self.problem.judged[scores[:, self.problem.judged].argmax(1).numpy()])
@@ -250,6 +253,7 @@ def _prepare(arguments: Sequence[str], out: Path, *, recipe: str | None, progres
     design = Design.given({name: config[f"data.{name}"] for name in names} | {"seed": config["seed"]})
     checkpoint = config["model.init_args.checkpoint"]
     parent = None if checkpoint is None else read_card(checkpoint)
+    backbone = config["model.init_args.backbone"] if parent is None else parent.backbone
     if parent is not None:
         manifest = store.manifest
         check_card(parent, bands=manifest.bands, resolution_m=manifest.grid.resolution_m)
@@ -268,6 +272,7 @@ def _prepare(arguments: Sequence[str], out: Path, *, recipe: str | None, progres
             "data.block_m": problem.splits[0].block_m or None,
             "data.gap_m": problem.design.gap_m,
             "data.length": fixed[1] if fixed else config["data.length"],
+            "data.form": registry.card("backbones", backbone).form,
             # Folds are small, and each is trained by itself.
             "trainer.devices": 1 if config["trainer.devices"] == "auto" else config["trainer.devices"],
         }

@@ -8,6 +8,7 @@ import torch
 
 import sits_models
 from sits_data.store import PlanarStore
+from sits_models import registry
 from sits_models.bench.design import Design
 from sits_models.bench.features import Embedder, pick_device, view_length
 from sits_models.bench.floors import random_twin, simple_floors
@@ -70,7 +71,7 @@ def probe(
         features = {
             name: Embedder(
                 network, card.normalisation, view_length(card), device=place,
-                progress=name if progress else None,
+                form=registry.card("backbones", card.backbone).form, progress=name if progress else None,
             ).items(problem.table, problem.items)
             for name, network in networks.items()
         }  # fmt: skip

@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any, get_args
 
-from sits_models.catalogue import BUILT_IN, Card, Kind
+from sits_models.catalogue import BUILT_IN, Card, Form, Kind
 from sits_models.errors import InvalidConfig, UnknownName
 
 __all__ = ["KINDS", "Card", "Kind", "card", "create", "names", "register", "target"]
@@ -41,6 +41,7 @@ def register[Target: Callable[..., Any]](
     summary: str = "",
     paper: str = "",
     input: str = "",  # noqa: A002
+    form: Form = "curve",
     defaults: Mapping[str, object] = MappingProxyType({}),
     parameters: int | None = None,
 ) -> Callable[[Target], Target]:
@@ -64,6 +65,7 @@ def register[Target: Callable[..., Any]](
             summary=summary or next(iter((made.__doc__ or "").splitlines()), ""),
             paper=paper,
             input=input,
+            form=form,
             defaults=MappingProxyType(dict(defaults)),
             parameters=parameters,
         )

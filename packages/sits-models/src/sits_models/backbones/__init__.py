@@ -9,8 +9,9 @@ class Features(NamedTuple):
     """What a backbone says of a batch.
 
     Args:
-        embedding: (B, D), one a planar image: the mean of `pixels` over positions that were seen.
-        pixels: (B, L, D), one a position; finite but meaningless where nothing was ever clear.
+        embedding: (B, D), one a sample: the mean of `pixels` over positions that were seen.
+        pixels: (B, L, D) of a planar image, (B, H, W, D) of a chip; finite but meaningless where nothing
+            was ever clear.
     """
 
     embedding: Tensor

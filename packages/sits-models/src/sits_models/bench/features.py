@@ -1,4 +1,4 @@
-"""Frozen features: whole regions through a backbone, window after window along a stored curve."""
+"""Features of whole regions, window after window along a curve, or as they lie on the ground."""
 
 import re
 from collections.abc import Iterator
@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sits_data.errors import InvalidRequest
+from sits_models.catalogue import Form
 from sits_models.checkpoint import ModelCard
-from sits_models.data.curves import USUAL, curve_windows, whole_curve
+from sits_models.data.curves import USUAL, whole_curve
 from sits_models.data.items import Items
 from sits_models.data.normalisation import Normalisation
 from sits_models.data.table import PixelTable
+from sits_models.data.windows import Windows
 from sits_models.errors import MissingDevice
-from sits_models.ops.gather import planar_batch
 
 Numbers = NDArray[np.int64]
 
@@ -50,6 +51,7 @@ class Embedder:
         batch_size: windows at once.
         device: that computes.
         order: curve; None is the table's first.
+        form: of the samples that the backbone takes; chips show a region at once.
         progress: what a bar on stderr is called; None for no bar.
     """
 
@@ -59,6 +61,7 @@ class Embedder:
     batch_size: int = 64
     device: torch.device | str = "cpu"
     order: str | None = None
+    form: Form = "curve"
     progress: str | None = None
 
     def regions(self, table: PixelTable, regions: Tensor) -> Tensor:
@@ -108,23 +111,17 @@ class Embedder:
         return features[pixel_places(table, regions, items)]
 
     def _windows(self, table: PixelTable, regions: Tensor) -> Iterator["_Window"]:
-        rows, owner = curve_windows(table, regions, curve_of(table, self.order), length=self.length)
         backbone = self.backbone.to(self.device).eval()
-        starts = range(0, len(rows), self.batch_size)
-        for start in tqdm(
-            starts, desc=self.progress, unit="batch", disable=self.progress is None, leave=False
+        windows = Windows(
+            table, regions, self.form, curve_of(table, self.order), self.length, self.batch_size,
+            self.normalisation, self.device,
+        )  # fmt: skip
+        for owner, rows, batch in tqdm(
+            windows, desc=self.progress, unit="batch", disable=self.progress is None, leave=False
         ):
-            some = slice(start, start + self.batch_size)
-            batch = planar_batch(
-                table,
-                regions.to(owner.device)[owner[some]],
-                rows[some],
-                normalisation=self.normalisation,
-                device=self.device,
-            )
             with torch.no_grad():  # inference tensors could not train a head later
-                pixels = backbone(batch).pixels.float().cpu()
-            yield _Window(owner[some].cpu(), rows[some].cpu(), pixels, batch["clear"].any(1).cpu())
+                pixels = backbone(batch).pixels.float().cpu().flatten(1, -2)
+            yield _Window(owner.cpu(), rows.cpu(), pixels, batch["clear"].any(1).flatten(1).cpu())
 
 
 class _Window(NamedTuple):

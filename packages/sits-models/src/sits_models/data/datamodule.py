@@ -14,6 +14,7 @@ from torchgeo.datamodules import NonGeoDataModule
 from sits_data.errors import InvalidRequest
 from sits_data.manifest import LabelClass
 from sits_data.store import PlanarStore
+from sits_models.catalogue import Form
 from sits_models.contract import Batch, Sample
 from sits_models.data.items import Items, Unit, each_walk, few_items, items_of, labels_of, with_classes
 from sits_models.data.loader import RegionLoader
@@ -54,6 +55,7 @@ class PlanarDataModule(NonGeoDataModule):
         dates: of a task's training view, drawn anew each time; None for all. Tests use all.
         walks: of each region, each one sample, when `order` draws: a whole number, or a share of its
             pixels up to 1.0, rounded up. None shows each region once.
+        form: "curve" gives planar images, "chip" whole regions as they lie on the ground.
         fixed: dates and positions (T, L) of samples of one shape without padding, for stock tasks; in
             place of `order`'s draws, `length` and `dates`. See `sits_models.data.fixed`.
         years: batches of one calendar year; None is yes for `split` "none", else the whole series.
@@ -97,6 +99,7 @@ class PlanarDataModule(NonGeoDataModule):
         length: int = 64,
         dates: int | None = None,
         walks: int | float | None = None,
+        form: Form = "curve",
         fixed: tuple[int, int] | None = None,
         years: bool | None = None,
         folds: int | None = None,
@@ -119,7 +122,7 @@ class PlanarDataModule(NonGeoDataModule):
         self.block_m, self.gap_m = block_m, gap_m
         self.fraction, self.shots, self.unit = fraction, shots, unit or "region"
         self.validation = validation
-        self.views = TaskViews(length, dates, order, fixed, walks)
+        self.views = TaskViews(length, dates, order, fixed, walks, form)
         self._check_settings()
         self.stores: list[PlanarStore] = []
         self.tables: list[PixelTable] = []
@@ -228,7 +231,11 @@ class PlanarDataModule(NonGeoDataModule):
                 "validation": Range(0, 1, open=True),
             },
         )
-        choices = [("split", self.split, get_args(SplitName)), ("unit", self.unit, get_args(Unit))]
+        choices: list[tuple[str, str | None, tuple[str, ...]]] = [
+            ("split", self.split, get_args(SplitName)),
+            ("unit", self.unit, get_args(Unit)),
+            ("form", views.form, get_args(Form)),
+        ]
         for name, choice, known in choices:
             if choice is not None and choice not in known:
                 raise InvalidRequest(f"{name} must be one of {', '.join(known)}, got {choice}")
@@ -237,6 +244,8 @@ class PlanarDataModule(NonGeoDataModule):
                 "fixed needs at least 1 date and 1 position, of regions and not of pixels, got "
                 f"{views.fixed} with unit {self.unit}"
             )
+        if views.form == "chip" and self.unit == "pixel":
+            raise InvalidRequest("a chip shows whole regions, got unit pixel; use unit region")
         if views.walks is not None and self.unit == "pixel":
             raise InvalidRequest(
                 "a sample is a walk or a pixel, got walks with unit pixel; use one of them"

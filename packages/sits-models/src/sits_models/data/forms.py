@@ -79,7 +79,12 @@ def walk_batch(
 
 
 def chip_batch(
-    table: PixelTable, regions: Tensor, *, normalisation: Normalisation | None = None
+    table: PixelTable,
+    regions: Tensor,
+    *,
+    times: Tensor | None = None,
+    normalisation: Normalisation | None = None,
+    device: torch.device | str | None = None,
 ) -> Batch:
     """Regions as they lie on the ground, in their bounding boxes: image (B, T, C, H, W).
 
@@ -88,20 +93,18 @@ def chip_batch(
     Args:
         table: the pixels.
         regions: (B,) int64 positions in it.
+        times: (B, T) int64 positions of each region's calendar, -1 padded at the tail; None takes all.
         normalisation: of the values; None leaves reflectance.
+        device: where the batch is wanted; None is where the table lies.
     """
     regions = regions.to(table.device)
-    corner, extent = (part[regions] for part in table.boxes)
-    height, width = extent.amax(0).tolist() if len(regions) else (0, 0)
-    size = table.size[regions]
-    owner = torch.repeat_interleave(torch.arange(len(regions), device=table.device), size)
-    row = torch.arange(len(owner), device=table.device) - (size.cumsum(0) - size)[owner]
-    y, x = (table.yx[table.first_row[regions][owner] + row] - corner[owner]).long().unbind(1)
-    index = torch.full((len(regions), height * width), -1, device=table.device)
-    index[owner, y * width + x] = row
-    batch = cast(dict[str, Tensor], planar_batch(table, regions, index, normalisation=normalisation))
+    index = chip_index(table, regions)
+    box = height, width = index.shape[1:]
+    drawn = planar_batch(
+        table, regions, index.flatten(1), times=times, normalisation=normalisation, device=device
+    )
+    batch = cast(dict[str, Tensor], drawn)
     del batch["index"]  # where a pixel lies says which one it is
-    box = height, width
     batch["image"] = batch["image"].transpose(1, 2)
     for key in {"image", "clear", "mask"} & batch.keys():
         batch[key] = batch[key].reshape(*batch[key].shape[:-1], *box)
@@ -113,7 +116,27 @@ def chip_batch(
         ),
         dim=-1,
     )
+    corner, extent = (part[regions] for part in table.boxes)
     offset = (corner - table.centre[regions])[:, None, None]
     own = (cells < extent[:, None, None]).all(-1, keepdim=True)
-    batch["yx"] = torch.where(own, (cells + offset) * table.resolution_m, 0).float()
+    yx = torch.where(own, (cells + offset) * table.resolution_m, 0).float()
+    batch["yx"] = yx.to(batch["image"].device)
     return cast(Batch, batch)
+
+
+def chip_index(table: PixelTable, regions: Tensor) -> Tensor:
+    """Which pixel lies where: (B, H, W) int64 region-local rows, -1 where none of the region does.
+
+    Args:
+        table: the pixels.
+        regions: (B,) int64 positions in it, on its device.
+    """
+    corner, extent = (part[regions] for part in table.boxes)
+    height, width = extent.amax(0).tolist() if len(regions) else (0, 0)
+    size = table.size[regions]
+    owner = torch.repeat_interleave(torch.arange(len(regions), device=table.device), size)
+    row = torch.arange(len(owner), device=table.device) - (size.cumsum(0) - size)[owner]
+    y, x = (table.yx[table.first_row[regions][owner] + row] - corner[owner]).long().unbind(1)
+    index = torch.full((len(regions), height, width), -1, device=table.device)
+    index[owner, y, x] = row
+    return index

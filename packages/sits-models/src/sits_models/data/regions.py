@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sits_models.contract import Batch
+from sits_models.data.forms import chip_batch
 from sits_models.data.normalisation import Normalisation
 from sits_models.data.table import PixelTable, Window
 from sits_models.ops.gather import planar_batch
@@ -63,6 +64,14 @@ class RegionBatch:
             regions=self.regions.to(device, non_blocking=non_blocking),
             rows=None if self.rows is None else self.rows.to(device, non_blocking=non_blocking),
             walks=None if self.walks is None else self.walks.to(device, non_blocking=non_blocking),
+        )
+
+    def chip(self, times: Tensor | None = None) -> Batch:
+        """Whole regions as they lie on the ground; arguments as for `view`."""
+        if times is None:
+            times = self.table.positions(self.regions.to(self.table.device), self.window)
+        return chip_batch(
+            self.table, self.regions, times=times, normalisation=self.normalisation, device=self.device
         )
 
     def view(self, index: Tensor, times: Tensor | None = None, light: Tensor | None = None) -> Batch:

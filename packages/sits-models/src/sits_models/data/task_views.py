@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sits_data.errors import InvalidRequest
 from sits_data.orders import parse_curve
+from sits_models.catalogue import Form
 from sits_models.contract import Batch
 from sits_models.data.curves import (
     USUAL,
@@ -45,6 +46,8 @@ class TaskViews:
             `sits_models.data.fixed`. In place of the other three, but for a curve's name.
         walks: of each region, each one sample: a whole number, or a share of its pixels, see
             `each_walk`. None shows a region once.
+        form: "curve" shows what the others say; "chip" whole regions as they lie on the ground, and of
+            the others `dates` alone counts.
     """
 
     length: int
@@ -52,6 +55,7 @@ class TaskViews:
     order: str | None = None
     fixed: tuple[int, int] | None = None
     walks: float | None = None
+    form: Form = "curve"
     _fixed: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def check(self, tables: Sequence[PixelTable]) -> None:
@@ -60,6 +64,10 @@ class TaskViews:
         Raises:
             InvalidRequest: there is none, or it cannot have a fixed shape.
         """
+        if self.form == "chip":
+            if self.walks is not None or self.fixed is not None:
+                raise InvalidRequest("chips have neither walks nor a fixed shape; drop one of them")
+            return
         drawn = self.order is not None and parse_curve(self.order).drawn
         if self.walks is not None and (not drawn or self.fixed is not None):
             raise InvalidRequest(
@@ -79,6 +87,8 @@ class TaskViews:
 
     def draw(self, batch: RegionBatch) -> Batch:
         """The view of each sample of a batch."""
+        if self.form == "chip":
+            return batch.chip(self._times(batch))
         if self.fixed is not None:
             index, times = self._all_fixed(batch.table)
             regions = batch.regions.to(index.device)

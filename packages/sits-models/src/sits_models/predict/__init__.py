@@ -16,6 +16,7 @@ from sits_data.cube import RawCube, open_raw
 from sits_data.errors import InvalidRequest
 from sits_data.mask import MaskPreset
 from sits_data.threads import available_cores
+from sits_models import registry
 from sits_models.bench.features import pick_device, view_length
 from sits_models.bench.scores import class_names
 from sits_models.checkpoint import ModelCard, check_card, load_backbone, load_head, read_card
@@ -132,6 +133,7 @@ def predict(
                 length=view_length(card),
                 batch_size=batch_size,
                 device=target,
+                form=registry.card("backbones", card.backbone).form,
                 advance=bar.update,
             )
             named = _most_probable(chances)

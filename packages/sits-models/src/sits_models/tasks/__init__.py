@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sits_models.tasks.classification import RegionClassification as RegionClassification
+    from sits_models.tasks.segmentation import PixelSegmentation as PixelSegmentation
 
-_EXPORTS = {"RegionClassification": "sits_models.tasks.classification"}
+_EXPORTS = {
+    "PixelSegmentation": "sits_models.tasks.segmentation",
+    "RegionClassification": "sits_models.tasks.classification",
+}
 
 __all__ = [*_EXPORTS]
 

@@ -6,10 +6,9 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.nn import functional
 from torchgeo.tasks import BaseTask
 from torchgeo.tasks.mixins import ClassificationMixin
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from sits_data.errors import InvalidRequest
@@ -19,8 +18,8 @@ from sits_models.ranges import COUNT, NOT_NEGATIVE, SHARE, check_ranges
 from sits_models.registry import create
 from sits_models.schedules import warmup_cosine
 from sits_models.tasks.keep_best import KeepBest
+from sits_models.tasks.losses import UNLABELLED, Loss, loss_of
 
-UNLABELLED = -1
 _RANGES = {
     "in_channels": COUNT,
     "num_classes": COUNT,
@@ -50,7 +49,8 @@ class RegionClassification(ClassificationMixin, BaseTask):
             None does so where the batch has a `mask`.
         class_weights: of the loss, one a class; "balanced" is N / (K n) of the training samples, n
             those of the class; None weighs samples alike.
-        label_smoothing: share of each target that is spread over all classes, 0 … 1.
+        loss: "ce", "focal" or "dice", see `losses.loss_of`.
+        label_smoothing: share of each target that is spread over all classes, 0 … 1; of "ce".
         optimizer: "adamw" or "adam".
         lr: largest learning rate.
         weight_decay: of the optimiser.
@@ -73,6 +73,7 @@ class RegionClassification(ClassificationMixin, BaseTask):
         freeze: bool = False,
         dense: bool | None = None,
         class_weights: list[float] | Literal["balanced"] | None = None,
+        loss: Loss = "ce",
         label_smoothing: float = 0.0,
         optimizer: Literal["adamw", "adam"] = "adamw",
         lr: float = 1e-3,
@@ -146,12 +147,7 @@ class RegionClassification(ClassificationMixin, BaseTask):
         classes = self.hparams["num_classes"]
         if classes is None:
             return
-        metrics = MetricCollection(
-            {
-                "OverallAccuracy": MulticlassAccuracy(classes, average="micro", ignore_index=UNLABELLED),
-                "AverageF1Score": MulticlassF1Score(classes, average="macro", ignore_index=UNLABELLED),
-            }
-        )
+        metrics = MetricCollection(self.make_metrics(classes))
         self.train_metrics = metrics.clone(prefix="train_")
         self.val_metrics = metrics.clone(prefix="val_")
         self.test_metrics = metrics.clone(prefix="test_")
@@ -178,6 +174,13 @@ class RegionClassification(ClassificationMixin, BaseTask):
         weights = balanced(count())
         self.register_buffer("class_weights", weights.to(self.device), persistent=False)
 
+    def make_metrics(self, classes: int) -> dict[str, Metric | MetricCollection]:
+        """New metrics by name, for so many classes."""
+        return {
+            "OverallAccuracy": MulticlassAccuracy(classes, average="micro", ignore_index=UNLABELLED),
+            "AverageF1Score": MulticlassF1Score(classes, average="macro", ignore_index=UNLABELLED),
+        }
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimiser, and a rate that rises, then falls along a cosine, step by step, or stays."""
         free = [parameter for parameter in self.parameters() if parameter.requires_grad]
@@ -197,7 +200,7 @@ class RegionClassification(ClassificationMixin, BaseTask):
         return self
 
     def forward(self, batch: Batch, *, dense: bool = False) -> Tensor:
-        """Scores of classes: (B, K) of regions, or (B, L, K) of their pixels."""
+        """Scores of classes: (B, K) of regions, or (B, L, K) or (B, H, W, K) of their pixels."""
         assert self.backbone is not None
         features = self.backbone(batch)
         return self.head(features.pixels if dense else features.embedding)  # type: ignore[no-any-return]
@@ -215,7 +218,7 @@ class RegionClassification(ClassificationMixin, BaseTask):
         self._step(batch, "test")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Probabilities of classes: (B, K) of regions, or (B, L, K) of their pixels."""
+        """Probabilities of classes, in the shapes of `forward`."""
         return self(batch, dense=self._dense(batch)).softmax(-1)  # type: ignore[no-any-return]
 
     def _step(self, batch: Batch, stage: str) -> Tensor:
@@ -223,17 +226,13 @@ class RegionClassification(ClassificationMixin, BaseTask):
         scores, target = self(batch, dense=dense), _target(batch, dense=dense)
         scores, target = scores.flatten(0, -2), target.flatten()
         weights: Any = self.class_weights
-        loss = functional.cross_entropy(
-            scores, target, weight=weights, ignore_index=UNLABELLED, reduction="sum",
+        loss = loss_of(
+            self.hparams["loss"], scores, target, weights=weights,
             label_smoothing=self.hparams["label_smoothing"],
         )  # fmt: skip
-        known = target != UNLABELLED
-        # A batch may hold no label at all; the mean over nothing would be NaN.
-        weight = known.float() if weights is None else weights[target.clamp(min=0)] * known
-        loss = loss / weight.sum().clamp(min=1e-6)
         samples = len(batch["image"])
         self.log(f"{stage}_loss", loss, batch_size=samples, prog_bar=stage == "train")
-        if known.any():
+        if (target != UNLABELLED).any():
             getattr(self, f"{stage}_metrics").update(scores.detach(), target)
         return loss
 
@@ -259,9 +258,14 @@ def balanced(counts: Tensor) -> Tensor:
 
 
 def _target(batch: Batch, *, dense: bool) -> Tensor:
-    """Classes (B,) of regions, or (B, L) of their pixels; unlabelled where nothing was ever clear."""
+    """Classes (B,) of regions, or (B, L) or (B, H, W) of their pixels.
+
+    Pixels are unlabelled where nothing was ever clear, and where they pad.
+    """
     if not dense:
         return batch["label"]
-    label = batch["mask"] if "mask" in batch else batch["label"][:, None]
-    seen = batch["clear"].any(1) & (batch["index"] >= 0)
-    return torch.where(seen, label, UNLABELLED)
+    seen = batch["clear"].any(1)
+    if "index" in batch:
+        seen = seen & (batch["index"] >= 0)
+    alone = batch["label"].view(-1, *[1] * (seen.ndim - 1))
+    return torch.where(seen, batch.get("mask", alone), UNLABELLED)

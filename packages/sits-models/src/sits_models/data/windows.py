@@ -1,0 +1,86 @@
+"""Whole regions for a backbone: window after window along a curve, or as they lie on the ground."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sits_models.catalogue import Form
+from sits_models.contract import Batch
+from sits_models.data.curves import curve_windows
+from sits_models.data.forms import chip_batch, chip_index
+from sits_models.data.normalisation import Normalisation
+from sits_models.data.table import PixelTable
+from sits_models.ops.gather import planar_batch
+
+
+class Shown(NamedTuple):
+    """Some windows, and where what a backbone says of them belongs.
+
+    Args:
+        owner: (B,) int64 which of the regions each window shows, on the table's device.
+        rows: (B, L) int64 region-local row at each position, -1 = none; of chips L is H · W.
+        batch: the windows.
+    """
+
+    owner: Tensor
+    rows: Tensor
+    batch: Batch
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """All pixels of some regions, in batches; windows of a region follow each other.
+
+    Args:
+        table: the pixels.
+        regions: (R,) int64 positions in it.
+        form: "curve" cuts regions into windows along a curve, "chip" shows each at once.
+        curve: that comes to every pixel once; not used for chips.
+        length: positions of a window.
+        batch_size: windows at once.
+        normalisation: of the values; None leaves reflectance.
+        device: where batches are wanted.
+        shift: positions by which the first window starts before the curve, 0 … length-1.
+
+    Raises:
+        InvalidRequest: there is no such curve.
+    """
+
+    table: PixelTable
+    regions: Tensor
+    form: Form
+    curve: str
+    length: int
+    batch_size: int
+    normalisation: Normalisation | None
+    device: torch.device | str
+    shift: int = 0
+
+    def __iter__(self) -> Iterator[Shown]:
+        table, regions = self.table, self.regions.to(self.table.device)
+        if self.form == "chip":
+            everybody = torch.arange(len(regions), device=regions.device)
+            for first in range(0, len(regions), self.batch_size):
+                owner = everybody[first : first + self.batch_size]
+                batch = chip_batch(
+                    table, regions[owner], normalisation=self.normalisation, device=self.device
+                )
+                yield Shown(owner, chip_index(table, regions[owner]).flatten(1), batch)
+            return
+        rows, owners = curve_windows(table, regions, self.curve, length=self.length, shift=self.shift)
+        for first in range(0, len(rows), self.batch_size):
+            some, owner = (part[first : first + self.batch_size] for part in (rows, owners))
+            batch = planar_batch(
+                table, regions[owner], some, normalisation=self.normalisation, device=self.device
+            )
+            yield Shown(owner, some, batch)
+
+    def __len__(self) -> int:
+        """How many batches there are."""
+        windows = torch.ones(len(self.regions))
+        if self.form == "curve":
+            windows = (self.table.size[self.regions.to(self.table.device)] + self.shift) / self.length
+        return -(-int(windows.ceil().sum()) // self.batch_size)
