@@ -81,6 +81,15 @@ BUILT_IN: tuple[Card, ...] = (
         parameters=722_496,
     ),
     Card(
+        name="siamese",
+        kind="backbones",
+        target="sits_models.backbones.siamese:Siamese",
+        summary="Another backbone (of) on two periods, and how what it says of them differs.",
+        paper="after Daudt et al., ICIP 2018, arXiv 1810.08462",
+        input="what the other one takes",
+        defaults=MappingProxyType({"periods": ("2022-01-01",)}),
+    ),
+    Card(
         name="classification",
         kind="tasks",
         target="sits_models.tasks.classification:RegionClassification",
@@ -91,6 +100,13 @@ BUILT_IN: tuple[Card, ...] = (
         kind="tasks",
         target="sits_models.tasks.segmentation:PixelSegmentation",
         summary="The class of each pixel.",
+        input="planar images, or chips (T, C, H, W)",
+    ),
+    Card(
+        name="change",
+        kind="tasks",
+        target="sits_models.tasks.change:ChangeDetection",
+        summary="What changed between periods, of a region or of each of its pixels.",
         input="planar images, or chips (T, C, H, W)",
     ),
     Card(

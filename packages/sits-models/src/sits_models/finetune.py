@@ -253,13 +253,19 @@ def _prepare(arguments: Sequence[str], out: Path, *, recipe: str | None, progres
     design = Design.given({name: config[f"data.{name}"] for name in names} | {"seed": config["seed"]})
     checkpoint = config["model.init_args.checkpoint"]
     parent = None if checkpoint is None else read_card(checkpoint)
-    backbone = config["model.init_args.backbone"] if parent is None else parent.backbone
+    made = (
+        (config["model.init_args.backbone"],)
+        if parent is None
+        else (parent.backbone, parent.backbone_arguments)
+    )
     if parent is not None:
         manifest = store.manifest
         check_card(parent, bands=manifest.bands, resolution_m=manifest.grid.resolution_m)
     problem = pose(store, open_table(store, resident="never"), design)
     if problem.unit == "pixel" and config["data.walks"] is not None:
         raise InvalidConfig("walks vote for regions, got --unit pixel; use --unit region, or no walks")
+    if config.get("model.init_args.each"):
+        raise InvalidConfig("finetune judges one target a sample, got each; leave --model.each out")
     if config["model.init_args.patience"] and config["data.validation"] is None:
         raise InvalidConfig(NOBODY_VALIDATES)
     dense, fixed = config["model.init_args.dense"], config["data.fixed"]
@@ -272,7 +278,7 @@ def _prepare(arguments: Sequence[str], out: Path, *, recipe: str | None, progres
             "data.block_m": problem.splits[0].block_m or None,
             "data.gap_m": problem.design.gap_m,
             "data.length": fixed[1] if fixed else config["data.length"],
-            "data.form": registry.card("backbones", backbone).form,
+            "data.form": registry.form_of(*made),
             # Folds are small, and each is trained by itself.
             "trainer.devices": 1 if config["trainer.devices"] == "auto" else config["trainer.devices"],
         }

@@ -71,7 +71,8 @@ def probe(
         features = {
             name: Embedder(
                 network, card.normalisation, view_length(card), device=place,
-                form=registry.card("backbones", card.backbone).form, progress=name if progress else None,
+                form=registry.form_of(card.backbone, card.backbone_arguments),
+                progress=name if progress else None,
             ).items(problem.table, problem.items)
             for name, network in networks.items()
         }  # fmt: skip

@@ -15,12 +15,24 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from sits_models.catalogue import BUILT_IN, Card, Form, Kind
 from sits_models.errors import InvalidConfig, UnknownName
 
-__all__ = ["KINDS", "Card", "Kind", "card", "create", "names", "register", "target"]
+__all__ = [
+    "KINDS",
+    "Card",
+    "Form",
+    "Kind",
+    "Made",
+    "card",
+    "create",
+    "form_of",
+    "names",
+    "register",
+    "target",
+]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -137,6 +149,27 @@ def create(kind: Kind, name: str, **overrides: object) -> Any:
         if "argument" not in str(error):
             raise
         raise InvalidConfig(f"{name} cannot be made of {arguments}: {error}") from error
+
+
+class Made(NamedTuple):
+    """How a backbone is made.
+
+    Args:
+        name: its registered one.
+        arguments: besides its card's, and the number of bands.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+
+
+def form_of(name: str, arguments: Mapping[str, Any] = MappingProxyType({})) -> Form:
+    """The form of sample that a backbone takes; of one that wraps another (`of`), the other's.
+
+    Raises:
+        UnknownName: there is no such backbone.
+    """
+    return form_of(str(arguments["of"])) if "of" in arguments else card("backbones", name).form
 
 
 def _check_kind(kind: str) -> None:

@@ -6,7 +6,16 @@ import click
 
 from sits_data.commandline import Commands
 
-COMMANDS = ("sample", "list", "pretrain", "probe", "finetune", "predict", "report")
+COMMANDS = (
+    "sample",
+    "list",
+    "pretrain",
+    "probe",
+    "finetune",
+    "change",
+    "predict",
+    "report",
+)
 
 
 @click.group(

@@ -14,6 +14,7 @@ from sits_data.manifest import LabelClass
 from sits_data.store import PlanarStore
 from sits_models.checkpoint import ModelCard, read_card
 from sits_models.data.datamodule import PlanarDataModule
+from sits_models.registry import Made
 
 SENTINEL = "Copernicus Sentinel data: free, full and open (Regulation (EU) 2021/696); name the source"
 
@@ -37,14 +38,15 @@ def card_of(
     settings: dict[str, Any] = dict(module.hparams)
     parent = read_card(settings["checkpoint"]) if settings.get("checkpoint") else None
     manifest = data.stores[0].manifest
+    made = _made(module, parent)
     trained_on = [store.source for store in data.stores]
     before = parent.seen if parent else ()
     return ModelCard(
         kind="classifier" if classes else "backbone",
         classes=classes,
         method=method or (parent.method if parent else None),
-        backbone=parent.backbone if parent else settings["backbone"],
-        backbone_arguments=parent.backbone_arguments if parent else _arguments(module, manifest.bands),
+        backbone=made.name,
+        backbone_arguments=_arguments(made, manifest.bands),
         bands=manifest.bands,
         resolution_m=manifest.grid.resolution_m,
         mask=manifest.mask,
@@ -59,10 +61,19 @@ def card_of(
     )
 
 
-def _arguments(module: LightningModule, bands: Sequence[str]) -> dict[str, JsonValue]:
+def _made(module: LightningModule, parent: ModelCard | None) -> Made:
+    """How the backbone is made: as the module says, as the checkpoint was, or as was asked for."""
+    if isinstance(made := getattr(module, "made", None), Made):
+        return made
+    settings: dict[str, Any] = dict(module.hparams)
+    if parent is not None:
+        return Made(parent.backbone, dict(parent.backbone_arguments))
+    return Made(settings["backbone"], settings.get("backbone_args") or {})
+
+
+def _arguments(made: Made, bands: Sequence[str]) -> dict[str, JsonValue]:
     """What makes the backbone again; its weights come with the checkpoint, not from elsewhere."""
-    given: dict[str, Any] = dict(module.hparams).get("backbone_args") or {}
-    given = {name: False if name == "pretrained" else value for name, value in given.items()}
+    given = {name: False if name == "pretrained" else value for name, value in made.arguments.items()}
     return to_jsonable_python({"in_channels": len(bands), **given})  # type: ignore[no-any-return]
 
 

@@ -133,7 +133,7 @@ def predict(
                 length=view_length(card),
                 batch_size=batch_size,
                 device=target,
-                form=registry.card("backbones", card.backbone).form,
+                form=registry.form_of(card.backbone, card.backbone_arguments),
                 advance=bar.update,
             )
             named = _most_probable(chances)

@@ -4,10 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sits_models.tasks.change import ChangeDetection as ChangeDetection
     from sits_models.tasks.classification import RegionClassification as RegionClassification
     from sits_models.tasks.segmentation import PixelSegmentation as PixelSegmentation
 
 _EXPORTS = {
+    "ChangeDetection": "sits_models.tasks.change",
     "PixelSegmentation": "sits_models.tasks.segmentation",
     "RegionClassification": "sits_models.tasks.classification",
 }
