@@ -7,16 +7,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from sits_data.manifest import LabelClass
+from sits_models.bench.metrics import class_f1, confusion_matrix, macro_f1
 from sits_models.bench.scores import (
     FoldScore,
     Row,
     Scores,
-    class_f1,
     class_names,
     compare,
-    confusion_matrix,
     judge,
-    macro_f1,
     table,
     verdict,
 )

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
-from sits_models.bench.scores import macro_f1
+from sits_models.bench.metrics import macro_f1
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Inverse regularisation C of the linear reader, as scikit-learn counts it, weak models first."""

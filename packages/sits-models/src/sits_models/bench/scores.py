@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from sits_data.manifest import LabelClass
 from sits_data.output import write_atomically, writing_to
+from sits_models.bench.metrics import class_f1, confusion_matrix
 
 SCORES: Final = "scores.json"
 TIE = 0.005
@@ -122,44 +123,6 @@ def class_names(classes: Sequence[LabelClass]) -> tuple[str, ...]:
     return tuple(
         f"{one.name} ({one.code})" if names.count(one.name) > 1 else one.name for one in classes
     )
-
-
-def confusion_matrix(true: NDArray[Any], predicted: NDArray[Any], classes: int) -> NDArray[np.int64]:
-    """Counts of (true, predicted) pairs.
-
-    Args:
-        true: (N,) labels 0 … K-1.
-        predicted: (N,) labels 0 … K-1.
-        classes: K.
-
-    Returns:
-        (K, K) int64, true × predicted.
-    """
-    pairs = true.astype(np.int64) * classes + predicted.astype(np.int64)
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
-
-
-def class_f1(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """F1 of each class, 2 TP / (true + predicted); NaN where the class does not occur.
-
-    Args:
-        confusion: (K, K) counts, true × predicted.
-
-    Returns:
-        (K,) float64, 0 … 1 or NaN.
-    """
-    occurs, named = confusion.sum(1), confusion.sum(0)
-    hits = 2.0 * np.diagonal(confusion)
-    return np.where(occurs > 0, hits / np.maximum(occurs + named, 1), np.nan)
-
-
-def macro_f1(true: NDArray[Any], predicted: NDArray[Any], classes: int) -> float:
-    """Mean F1 of the classes that occur in `true`; see `FoldScore`.
-
-    >>> macro_f1(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)
-    0.6666666666666666
-    """
-    return float(np.nanmean(class_f1(confusion_matrix(true, predicted, classes))))
 
 
 def judge(

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from sits_data.store import PlanarStore
 from sits_models.bench.features import Embedder
+from sits_models.bench.metrics import macro_f1
 from sits_models.bench.readers import knn
-from sits_models.bench.scores import macro_f1
 from sits_models.data.splits import block_folds
 from sits_models.data.table import PixelTable
 from sits_models.errors import TooFewLabels

@@ -6,7 +6,8 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from sits_models.bench.scores import Row, Scores, class_f1, class_names, compare, opponent
+from sits_models.bench.metrics import class_f1
+from sits_models.bench.scores import Row, Scores, class_names, compare, opponent
 from sits_models.report.findings import Finding, Kind, capital, findings, signed
 
 
