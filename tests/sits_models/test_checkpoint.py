@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from batches import random_batch, random_chips
 from torch import nn
 
 from sits_data.manifest import LabelClass
@@ -17,7 +18,7 @@ from sits_models.checkpoint import (
 )
 from sits_models.data.normalisation import Normalisation
 from sits_models.errors import CheckpointMismatch, NotACheckpoint
-from sits_models.registry import create, names
+from sits_models.registry import Form, card, create, names
 
 BANDS = ("B02", "B04", "B08")
 CLASSES = (
@@ -35,14 +36,10 @@ CARD = ModelCard(
 )
 
 
-def batch(bands: int) -> dict[str, torch.Tensor]:
-    draws = torch.Generator().manual_seed(0)
-    return {
-        "image": torch.randn(2, bands, 5, 16, generator=draws),
-        "clear": torch.rand(2, 5, 16, generator=draws) > 0.3,
-        "dates": torch.arange(5).mul(20).expand(2, 5),
-        "yx": torch.randn(2, 16, 2, generator=draws) * 50,
-    }
+def batch(bands: int, form: Form = "curve") -> dict[str, torch.Tensor]:
+    if form == "chip":
+        return dict(random_chips(bands=bands))  # type: ignore[arg-type]
+    return dict(random_batch(size=2, bands=bands))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -56,13 +53,13 @@ def saved(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", names("backbones"))
 def test_exported_and_loaded_gives_the_same_features(name: str, tmp_path: Path) -> None:
     backbone = create("backbones", name, in_channels=3).eval()
-    card = CARD.model_copy(update={"backbone": name})
-    save_checkpoint(tmp_path / "run", backbone, card)
+    shown = batch(3, card("backbones", name).form)
+    save_checkpoint(tmp_path / "run", backbone, CARD.model_copy(update={"backbone": name}))
     for path in (tmp_path / "run", tmp_path / "run/backbone.safetensors"):
         loaded = load_backbone(path)
         assert not loaded.training
         with torch.no_grad():
-            for ours, theirs in zip(backbone(batch(3)), loaded(batch(3)), strict=True):
+            for ours, theirs in zip(backbone(shown), loaded(shown), strict=True):
                 torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
 
 

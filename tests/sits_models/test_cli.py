@@ -33,6 +33,8 @@ def test_list_has_every_card() -> None:
     table = run("list", "backbones").stdout.splitlines()
     assert table[0] == "backbones"
     assert table[1].split()[:3] == ["planar_vit_nano", "0.4", "M"]
+    (utae,) = [line for line in table if "utae" in line]
+    assert utae.split()[:7] == ["utae", "1.1", "M", "chips", "(T,", "C,", "H,"]
 
 
 def test_list_shows_one_card() -> None:
@@ -40,6 +42,9 @@ def test_list_shows_one_card() -> None:
     assert "391" not in shown.splitlines()[0]
     assert "2301.04944" in shown
     assert "temporal_depth=2" in shown
+    assert "form        curve: a vector for each position" in shown.splitlines()
+    assert "form" not in run("list", "methods", "dino").stdout
+    assert json.loads(run("list", "backbones", "utae", "--json").stdout)["form"] == "chip"
     assert json.loads(run("list", "methods", "dino", "--json").stdout)["paper"].startswith("Caron")
 
 

@@ -419,7 +419,7 @@ def test_killed_run_leaves_no_classifier(parcels: Path, tmp_path: Path) -> None:
             "walks vote for regions, got --unit",
         ),
         (["--model.patience=3"], 2, "no region validates; give --data.validation 0.2"),
-        (["--recipe", "cviu2020"], 2, "'cviu2020' is not one of 'cviu2021', 'cviu2021-gstr'"),
+        (["--recipe", "cviu2020"], 2, "'cviu2020' is not one of 'deepstar', 'deepstar-gstr'"),
         (["--seed", -1], 1, "seed must be from 0 to 4294967295, got -1"),
         (["--trainer.max_steps=-7"], 2, "the trainer refuses a setting: `max_steps` must be"),
         (["--devices", 2], 2, "finetune trains on one device, got 2; use"),
@@ -474,6 +474,18 @@ def test_recipe_of_the_paper(
         "in_channels": 4, "bands": [3, 2, 1], "pretrained": False, "fit": fit, "side": 224
     }  # fmt: skip
     assert load_backbone(out).fit == fit
+
+
+@pytest.mark.parametrize("recipe", ["deepstar", "deepstar-gstr"])
+def test_recipe_of_today(parcels: Path, tmp_path: Path, recipe: str) -> None:
+    out = tmp_path / "run"
+    small = ["--max-steps=2", "--data.batch_size=8", "--backbone=tempcnn"]
+    words = ["--from-scratch", "--store", parcels, "--recipe", recipe, *FOLDS, *small, "--out", out]
+    result = run(*words)
+    assert result.exit_code == 0, result.stderr
+    data = yaml.safe_load((out / "config.yaml").read_text())["data"]
+    assert (data["walks"], data["length"]) == ((4, 50) if recipe == "deepstar" else (None, 128))
+    assert read_card(out).backbone == "tempcnn"  # what is said goes before the recipe
 
 
 def test_start_must_be_said(parcels: Path) -> None:

@@ -77,6 +77,7 @@ def test_dino_exports_its_teacher(parcels: Path, tmp_path: Path) -> None:
     [
         (["--model.in_channels=7"], InvalidConfig, "which has 4 (B02, B03, B04, B08), got 7"),
         (["--model.backbone=planar_vitt_nano"], UnknownName, "did you mean planar_vit_nano?"),
+        (["--model.backbone=utae"], InvalidConfig, "methods draw planar views, utae takes chips"),
         (["--data.root=nothing.planar"], Exception, "not a planar store"),
         (["--model=torch.nn.Linear"], InvalidConfig, "torch.nn.Linear"),
         (["--trainer.devices=999"], InvalidConfig, "on a CPU, got 999"),

@@ -65,7 +65,8 @@ def test_decorator_registers_and_leaves_the_class_alone() -> None:
     class Mean:
         """The mean over time."""
 
-    assert register("backbones", name="mean")(Mean) is Mean
+    assert register("backbones", name="mean", form="chip")(Mean) is Mean
+    assert card("backbones", "mean").form == "chip"
     assert card("backbones", "mean").summary == "The mean over time."
     assert names("backbones")[-1] == "mean"
     with pytest.raises(InvalidConfig, match="names of backbones must differ, 'mean' is"):

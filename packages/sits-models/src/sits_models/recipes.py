@@ -27,9 +27,19 @@ _PAPER: Mapping[str, object] = {
 }
 _WALKS: Mapping[str, object] = {"data.order": "walk:iid", "data.walks": 0.7, "data.length": 50}
 
+_MODERN: Mapping[str, object] = {
+    "model.backbone": "timm_resnet18",
+    "model.class_weights": "balanced",
+    "model.lr": 1e-3,
+    "data.dates": None,
+    "data.batch_size": 128,
+}
+
 RECIPES: Mapping[str, str] = {
+    "deepstar": "random walks (MS-STR) at their own size, all bands, ResNet-18, AdamW",
+    "deepstar-gstr": "the same with one Hilbert curve a region (G-STR), in eight orientations",
     "cviu2021": "Deep-STaR as published: random walks (MS-STR) on a canvas of 224 x 224",
-    "cviu2021-gstr": "the same with one Hilbert curve a region (G-STR), in eight orientations",
+    "cviu2021-gstr": "the same with one Hilbert curve a region (G-STR)",
 }
 """What there is, and what it is in a line."""
 
@@ -46,6 +56,10 @@ def recipe(name: str, bands: Sequence[str]) -> dict[str, object]:
     """
     if name not in RECIPES:
         raise InvalidRequest(f"no recipe is called {name!r}; there are {', '.join(RECIPES)}")
+    if name == "deepstar":
+        return {**_MODERN, "data.order": "walk", "data.walks": 4, "data.length": 50}
+    if name == "deepstar-gstr":
+        return {**_MODERN, "data.order": "hilbert:*", "data.length": 128}
     if missing := [band for band in PAPER_BANDS if band not in bands]:
         raise InvalidRequest(
             f"the recipe {name} needs the bands {', '.join(PAPER_BANDS)}, the store lacks "

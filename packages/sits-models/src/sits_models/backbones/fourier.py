@@ -40,6 +40,41 @@ def years_back(dates: Tensor, classes: int) -> Tensor:
     return functional.one_hot(age.clamp(max=classes - 1), classes).float()
 
 
+def date_code(dates: Tensor, width: int, *, waves: int, years: int) -> Tensor:
+    """Dates as positions of tokens: their season, their year, and zeros; nothing of it is learned.
+
+    Args:
+        dates: (B, T) int64 days since 1970-01-01; padded ones are 0.
+        width: W, at least 2 `waves` + `years`.
+        waves: of `day_of_year`.
+        years: classes of `years_back`.
+
+    Returns:
+        (B, T, W) float32.
+    """
+    code = torch.cat([day_of_year(dates, waves), years_back(dates, years)], dim=-1)
+    return functional.pad(code, (0, width - code.shape[-1]))
+
+
+def main_year(dates: Tensor, real: Tensor, *, first_day: int) -> Tensor:
+    """The year that most dates of each series lie in; of equals, the newest.
+
+    Args:
+        dates: (B, T) int64 days since 1970-01-01, ascending.
+        real: (B, T) bool, False where padded.
+        first_day: of the year on which a year begins: 1 = 1 January, 274 = 1 October.
+
+    Returns:
+        (B,) int64 its first day since 1970-01-01, right to a day or so.
+    """
+    year = (dates - (first_day - 1)) * _YEARS // _DAYS
+    count = ((year[:, :, None] == year[:, None]) & real[:, None]).sum(-1).masked_fill(~real, -1)
+    place = torch.arange(dates.shape[1], device=dates.device)
+    best = (count * len(place) + place).argmax(1, keepdim=True)
+    start: Tensor = -(-year.gather(1, best).squeeze(1) * _DAYS // _YEARS)
+    return start + first_day - 1
+
+
 def metres(yx: Tensor, frequencies: int, *, longest_m: float) -> Tensor:
     """Places as waves of `longest_m`, half of it, a quarter, …, along both axes.
 

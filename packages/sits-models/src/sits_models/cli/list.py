@@ -1,10 +1,13 @@
 """`sits-models list`."""
 
 import json
+from collections.abc import Mapping
 
 import click
 
-from sits_models.registry import KINDS, Card, Kind, card, names
+from sits_models.registry import KINDS, Card, Form, Kind, card, names
+
+_FORMS: Mapping[Form, str] = {"curve": "a vector for each position", "chip": "a vector for each pixel"}
 
 
 @click.command("list")
@@ -39,6 +42,7 @@ def _describe(one: Card) -> str:
         "what": one.summary,
         "paper": one.paper or "-",
         "input": one.input,
+        **({"form": f"{one.form}: {_FORMS[one.form]}"} if one.kind == "backbones" else {}),
         "parameters": f"{_count(one)} (of ten bands)" if one.parameters else "-",
         "class": one.target,
         "defaults": ", ".join(f"{key}={value!r}" for key, value in one.defaults.items()) or "its own",

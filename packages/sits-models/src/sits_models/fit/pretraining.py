@@ -75,6 +75,12 @@ def pretrain(
     """
     check_free(out, overwrite=overwrite, resume=resume)
     config = read_settings(arguments, out if resume else None)
+    backbone = config.get("model.init_args.backbone")
+    if backbone is not None and registry.form_of(backbone) != "curve":
+        raise InvalidConfig(
+            f"methods draw planar views, {backbone} takes chips; pretrain another backbone, or train "
+            "this one with finetune --from-scratch"
+        )
     state = out / LAST if resume and (out / LAST).is_file() else None
     if state:
         check_state(state)

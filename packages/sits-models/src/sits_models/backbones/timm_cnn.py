@@ -1,0 +1,140 @@
+"""Any convolutional network of timm on planar images, as if they were pictures.
+
+Source: networks of pictures on planar images after Chelali, Kurtz, Puissant and Vincent, Deep-STaR, CVIU
+208-209, 2021; timm: Wightman, PyTorch Image Models, 2019.
+"""
+
+from collections.abc import Mapping
+from typing import cast
+
+import timm
+import torch
+from einops import rearrange
+from timm.models import FeatureInfo
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sits_models.backbones import Features
+from sits_models.backbones.fourier import day_of_year
+from sits_models.backbones.inputs import curve
+from sits_models.backbones.series import features, shown
+from sits_models.errors import InvalidConfig
+
+
+class TimmCNN(nn.Module):
+    """Rows are dates, columns are positions; channels are bands, clear flag, sine and cosine of dates.
+
+    Dates on which nothing was clear are taken out, and what follows the last clear position is cut off.
+    Each image is then padded with zeros to whole cells of the network, at least two along each axis, and
+    run with others of its size: what a batch pads does not reach the network, whatever its layers are.
+
+    A position's vector is the mean of the cells that it lies in, weighted by its clear dates in each.
+    Neighbours in one cell whose clear dates are alike have like vectors: a smaller stride tells more of
+    them apart. What pads an image to whole cells is in the batch statistics of a training step.
+
+    At stride 32 a ResNet-18 of three channels has 11 176 512 weights: timm's 11 689 512 without the
+    classifier's 513 000. Ten bands make thirteen channels.
+
+    Args:
+        in_channels: bands, C.
+        network: its name in timm.
+        stride: dates and positions of a cell; the network is cut where it reaches it.
+
+    Raises:
+        InvalidConfig: timm has no such network, it gives no cells, or cannot be cut at that stride.
+    """
+
+    def __init__(self, in_channels: int = 10, *, network: str = "resnet18", stride: int = 16) -> None:
+        super().__init__()
+        self.in_channels, self.stride = in_channels, stride
+        whole = _pyramid(network, in_channels + 3)
+        level = _info(whole).reduction()
+        if stride not in level:
+            raise InvalidConfig(
+                f"the stride of {network} must be one of {', '.join(map(str, level))}, got {stride}"
+            )
+        self.network = timm.create_model(
+            network, features_only=True, in_chans=in_channels + 3, out_indices=(level.index(stride),)
+        )
+        if stride != level[-1] and _weights(self.network) == _weights(whole):
+            raise InvalidConfig(
+                f"the stride of {network}, which timm cannot cut, must be {level[-1]}, got {stride}"
+            )
+        self.embed_dim = int(_info(self.network).channels()[-1])
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Features:
+        """Embeddings of planar images.
+
+        Args:
+            batch: `image` (B, C, T, L), `clear` (B, T, L) and `dates` (B, T) of the contract are used.
+
+        Returns:
+            Embedding (B, D) and pixels (B, L, D).
+        """
+        image, clear, dates = curve(batch, self.in_channels)
+        flag = clear[:, None].to(image.dtype)
+        when = rearrange(day_of_year(dates, 1), "b t w -> b w t 1")
+        pictures, clear = _known_first(torch.cat([image, flag, when * flag], dim=1), clear)
+        seen, parts, members = clear.any(1), [], []
+        sizes, kind = torch.unique(self._sizes(clear), dim=0, return_inverse=True)
+        for number, (rows, columns) in enumerate(sizes.tolist()):
+            of = (kind == number).nonzero()[:, 0]
+            more = (0, columns - clear.shape[2], 0, rows - clear.shape[1])  # negative ones cut
+            part = self._pixels(functional.pad(pictures[of], more), functional.pad(clear[of], more))
+            parts.append(functional.pad(part, (0, 0, 0, clear.shape[2] - columns)))
+            members.append(of)
+        pixels = torch.cat(parts)[torch.cat(members).argsort()]
+        return features(pixels[shown(seen)], seen)
+
+    def _sizes(self, clear: Tensor) -> Tensor:
+        """Dates and positions, (B, 2), of each image in whole cells."""
+        place = torch.arange(1, clear.shape[2] + 1, device=clear.device)
+        extent = torch.stack([clear.any(2).sum(1), (clear.any(1) * place).amax(1)], dim=1)
+        return (-(-extent // self.stride)).clamp(min=2) * self.stride
+
+    def _pixels(self, pictures: Tensor, clear: Tensor) -> Tensor:
+        """(N, L, D) of pictures (N, C, T, L) of whole cells."""
+        (cells,) = self.network(pictures)
+        dates = rearrange(clear, "n (i s) (j p) -> n i s j p", s=self.stride, p=self.stride).sum(2)
+        weight = dates / dates.sum(1, keepdim=True).clamp(min=1)
+        return rearrange(
+            torch.einsum("ndij,nijp->njpd", cells, weight.to(cells)), "n j p d -> n (j p) d"
+        )
+
+
+def _pyramid(name: str, channels: int) -> nn.Module:
+    """A whole network of timm that gives features of each stride, without memory for its weights."""
+    if not timm.is_model(name):
+        raise InvalidConfig(f"the network must be one of timm, got {name!r}; see timm.list_models()")
+    try:
+        with torch.device("meta"):
+            network = timm.create_model(name, features_only=True, in_chans=channels).eval()
+            strides = _info(network).reduction()
+            side = 4 * max(strides)
+            maps = network(torch.zeros(1, channels, side, side))
+    except (AssertionError, AttributeError, RuntimeError) as error:
+        raise InvalidConfig(
+            f"the network must give features of pictures of any size, {name} does not: {error}"
+        ) from error
+    found = [tuple(one.shape[2:]) for one in maps]
+    if found != [(side // stride, side // stride) for stride in strides]:
+        raise InvalidConfig(
+            f"the network must give whole cells of each stride, {name} makes {found} of a picture of "
+            f"{side} x {side} and strides of {strides}; choose one that pads its convolutions"
+        )
+    return network
+
+
+def _info(network: nn.Module) -> FeatureInfo:
+    return cast(FeatureInfo, network.feature_info)
+
+
+def _weights(network: nn.Module) -> int:
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def _known_first(pictures: Tensor, clear: Tensor) -> tuple[Tensor, Tensor]:
+    """Dates on which anything was clear, moved to the front of each image."""
+    order = (~clear.any(2)).to(torch.uint8).argsort(dim=1, stable=True)
+    row = torch.arange(len(clear), device=clear.device)[:, None]
+    return rearrange(pictures, "b c t l -> b t c l")[row, order].transpose(1, 2), clear[row, order]
