@@ -10,7 +10,7 @@ from sits_data import open_store
 from sits_data.errors import InvalidRequest
 from sits_models.bench import problem as module
 from sits_models.bench.design import Design
-from sits_models.bench.problem import Problem, pose
+from sits_models.bench.problem import Fold, Problem, pose
 from sits_models.bench.readers import READERS
 from sits_models.checkpoint import ModelCard, read_card
 from sits_models.data import PlanarDataModule
@@ -169,7 +169,7 @@ def test_slow_readers_get_a_like_share_of_each_class(
     problem = posed(chips, folds=2, gap_m=0)
     monkeypatch.setattr(module, "MOST", 1000)
     train = problem.folds[0].train
-    some = problem._some(train)
+    some = problem.few_to_read(Fold(1, train, train[:0]))
     assert len(set(some.tolist())) == 1000
     assert set(some.tolist()) <= set(train.tolist())
     before, after = (np.bincount(problem.labels[one], minlength=11) for one in (train, some))
@@ -179,7 +179,7 @@ def test_slow_readers_get_a_like_share_of_each_class(
         "ridge and random forest learned from 1000 of the training samples of each fold",
     )
     monkeypatch.undo()
-    np.testing.assert_array_equal(problem._some(train), train)
+    np.testing.assert_array_equal(problem.few_to_read(Fold(1, train, train[:0])), train)
 
 
 def test_blocks_stay_together_in_inner_folds(parcels: Path) -> None:

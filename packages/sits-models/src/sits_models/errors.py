@@ -32,6 +32,10 @@ class TrainingDiverged(SitsDataError, ArithmeticError):
     """The weights have become infinite or no numbers."""
 
 
+class LeakyFolds(SitsDataError, ValueError):
+    """Training saw what a fold tests on."""
+
+
 class TooFewLabels(SitsDataError, ValueError):
     """Labels are missing, have one class, or cannot be split as asked."""
 

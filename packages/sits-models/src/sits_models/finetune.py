@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import nn
+from torch import Tensor, nn
 
 from sits_models import registry
 from sits_models.bench.design import Design
@@ -83,7 +83,7 @@ def finetune(
         MissingDevice: the accelerator that was asked for is not there.
     """
     began = time.monotonic()
-    work = _prepare(arguments, out, recipe=recipe, progress=progress)
+    work = prepare(arguments, out, recipe=recipe, progress=progress)
     reads = [str(work.problem.store.path), *([work.checkpoint] if work.checkpoint else [])]
     check_free(out, overwrite=overwrite, resume=False, reads=reads)
     with new_run(
@@ -106,7 +106,9 @@ def finetune(
     return scores
 
 
-class _Trained(NamedTuple):
+class Trained(NamedTuple):
+    """What one training leaves."""
+
     backbone: nn.Module
     head: nn.Module
     model: RegionClassification
@@ -114,7 +116,7 @@ class _Trained(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class _Work:
+class Work:
     """What all folds share.
 
     Args:
@@ -158,7 +160,7 @@ class _Work:
 
     def train(
         self, folder: Path, samples: Numbers, *, fold: Fold | None, checkpoint: str | None
-    ) -> _Trained:
+    ) -> Trained:
         """Train on some samples of a fold, or of all."""
         parts = self.config.instantiate(
             data__fold=None if fold is None else fold.number - 1,
@@ -174,25 +176,28 @@ class _Work:
         trainer = make_trainer(parts.trainer, folder, callbacks=callbacks, progress=self.progress)
         train(trainer, model, parts.data)
         assert model.backbone is not None
-        return _Trained(model.backbone, model.head.cpu(), model, parts.data)
+        return Trained(model.backbone, model.head.cpu(), model, parts.data)
 
-    def name_samples(self, trained: _Trained, samples: Numbers) -> Numbers:
+    def name_samples(self, trained: Trained, samples: Numbers) -> Numbers:
         """The most probable of the judged classes of each sample: (N,) int64 by the store's classes."""
+        chances = self.chances(trained, samples)[:, self.problem.judged]
+        return np.asarray(self.problem.judged[chances.argmax(1).numpy()])
+
+    def chances(self, trained: Trained, samples: Numbers) -> Tensor:
+        """Probabilities of all classes of the store for each sample: (N, K) float32, on the CPU."""
         data, items = trained.data, self.problem.items.chosen(samples)
         if data.views.walks is not None:
-            model = trained.model.to(self.device).eval()
-            scores = vote(
-                model, self.problem.table, items.regions, views=data.views,
-                normalisation=data.normalisation, seed=data.seed, device=self.device,
+            return vote(
+                trained.model.to(self.device).eval(), self.problem.table, items.regions,
+                views=data.views, normalisation=data.normalisation, seed=data.seed, device=self.device,
             )  # fmt: skip
-        else:
-            embedder = Embedder(
-                trained.backbone, data.normalisation, data.views.length, device=self.device,
-                form=data.views.form,
-            )  # fmt: skip
-            with torch.no_grad():
-                scores = trained.head.cpu()(embedder.items(self.problem.table, items))
-        return np.asarray(self.problem.judged[scores[:, self.problem.judged].argmax(1).numpy()])
+        embedder = Embedder(
+            trained.backbone, data.normalisation, data.views.length, device=self.device,
+            form=data.views.form,
+        )  # fmt: skip
+        with torch.no_grad():
+            scores: Tensor = trained.head.cpu()(embedder.items(self.problem.table, items))
+        return scores.softmax(1)
 
 
 class _PixelLabels(Callback):
@@ -214,7 +219,7 @@ class _PixelLabels(Callback):
         data.train_regions = [np.setdiff1d(chosen.regions, validating)]
 
 
-def _notes(trained: _Trained) -> Iterator[str]:
+def _notes(trained: Trained) -> Iterator[str]:
     """What else a reader of the scores must know."""
     settings, data = trained.model.hparams, trained.data
     wanted = (settings["backbone_args"] or {}).get("pretrained") and not settings["checkpoint"]
@@ -238,8 +243,11 @@ def _settings(arguments: Sequence[str], recipe: str | None) -> Config:
     return read(arguments, DEFAULTS | find_recipe(recipe, bands))
 
 
-def _prepare(arguments: Sequence[str], out: Path, *, recipe: str | None, progress: bool) -> _Work:
-    """Read the settings and pose the problem; what is wrong with either comes up here."""
+def prepare(arguments: Sequence[str], out: Path, *, recipe: str | None, progress: bool) -> Work:
+    """Read the settings and pose the problem; what is wrong with either comes up here.
+
+    Arguments and errors are those of `finetune`.
+    """
     config = _settings(arguments, recipe)
     stores = open_stores(config["data.root"])
     if len(stores) != 1:
@@ -303,4 +311,4 @@ def _prepare(arguments: Sequence[str], out: Path, *, recipe: str | None, progres
     if trainer.world_size > 1:
         raise InvalidConfig(f"finetune trains on one device, got {trainer.world_size}; use --devices 1")
     device = trainer.strategy.root_device
-    return _Work(asked, config, problem, checkpoint, parent, device, progress)
+    return Work(asked, config, problem, checkpoint, parent, device, progress)

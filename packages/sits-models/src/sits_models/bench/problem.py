@@ -111,7 +111,7 @@ class Problem:
         labels, groups = torch.from_numpy(self.labels), torch.from_numpy(self.groups)
 
         def name_test(fold: Fold) -> Numbers:
-            train = fold.train if reader in ("kNN", "linear") else self._some(fold.train)
+            train = fold.train if reader in ("kNN", "linear") else self.few_to_read(fold)
             named = READERS[reader](
                 features[train], labels[train], features[fold.test], groups=groups[train]
             )
@@ -182,8 +182,9 @@ class Problem:
         if max(len(fold.train) for fold in self.folds) > MOST:
             yield f"ridge and random forest learned from {MOST} of the training samples of each fold"
 
-    def _some(self, train: Numbers) -> Numbers:
-        """At most `MOST` of the training samples, a like share of each class."""
+    def few_to_read(self, fold: Fold) -> Numbers:
+        """At most `MOST` of a fold's training samples, a like share of each class."""
+        train = fold.train
         if len(train) <= MOST:
             return train
         draws = np.random.default_rng([self.design.seed, 1])

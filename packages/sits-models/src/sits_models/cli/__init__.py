@@ -12,6 +12,7 @@ COMMANDS = (
     "pretrain",
     "probe",
     "finetune",
+    "bench",
     "change",
     "predict",
     "report",

@@ -1,0 +1,192 @@
+"""From cells to rows: figures with intervals, and how far a model is above each floor."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from sits_models.bench.intervals import Interval, difference, interval, sums_by_block
+from sits_models.bench.metrics import (
+    calibration_counts,
+    calibration_error,
+    change_f1,
+    kappa,
+    mean_f1,
+    mean_iou,
+    overall_accuracy,
+)
+from sits_models.judge.cells import Cell
+from sits_models.judge.work import Task
+
+FIGURES: Mapping[str, Callable[[Any], Any]] = {
+    "macro_f1": mean_f1,
+    "oa": overall_accuracy,
+    "miou": mean_iou,
+}
+"""Those that have an interval; all lie between 0 and 1."""
+
+
+class Span(BaseModel, frozen=True):
+    """A figure with its interval; ends are None where there are too few blocks."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of(cls, one: Interval) -> "Span":
+        """As JSON has no NaN."""
+        ends = (None if np.isnan(end) else end for end in (one.low, one.high))
+        return cls(value=one.value, low=next(ends), high=next(ends))
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+class BenchRow(BaseModel, frozen=True):
+    """A model or floor under one budget on one store.
+
+    Args:
+        store, entry, reader, budget: which.
+        floor: whether models have to beat it.
+        seeds: of training and split.
+        samples: tested by each seed.
+        blocks: of the ground that they lie in, what the bootstrap draws.
+        macro_f1, oa, miou: with intervals over blocks; the mean over seeds.
+        kappa, change_f1: change is every class but the first.
+        ece: expected calibration error; None where the reader gives no probabilities.
+        by_seed: macro-F1 of each seed.
+        above: macro-F1 minus that of each floor, on the same draws of blocks.
+        seconds: of all seeds.
+        cells: files.
+    """
+
+    store: str
+    entry: str
+    reader: str
+    budget: str
+    floor: bool
+    seeds: int
+    samples: int
+    blocks: int
+    macro_f1: Span
+    oa: Span
+    miou: Span
+    kappa: float
+    change_f1: float
+    ece: Span | None
+    by_seed: tuple[float, ...]
+    above: dict[str, Span]
+    seconds: float
+    cells: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """Entry and reader: `simclr, linear`."""
+        return ", ".join(filter(None, (self.entry, self.reader)))
+
+    @property
+    def unbeaten(self) -> tuple[str, ...]:
+        """Floors that it is not above by an interval that excludes 0."""
+        return tuple(name for name, apart in self.above.items() if apart.low is None or apart.low <= 0)
+
+
+def make_rows(
+    cells: Sequence[tuple[Task, Cell]], *, classes: Mapping[str, int], draws: int, level: float
+) -> list[BenchRow]:
+    """All rows whose cells are there.
+
+    Args:
+        cells: filled ones.
+        classes: how many each store has.
+        draws: of the bootstrap.
+        level: of intervals.
+    """
+    found: dict[tuple[str, str, str, str], list[tuple[Task, Cell]]] = {}
+    for task, cell in cells:
+        found.setdefault(task.key.row, []).append((task, cell))
+    sums = {row: _sums(pairs, classes[row[0]]) for row, pairs in found.items()}
+    rows = []
+    for row, pairs in found.items():
+        store, entry, reader, budget = row
+        task, mine = pairs[0][0], sums[row]
+        settings: dict[str, Any] = {"seed": 0, "draws": draws, "level": level}
+        figures = {name: Span.of(interval(mine, metric, **settings)) for name, metric in FIGURES.items()}
+        floors = [
+            (other, ", ".join(filter(None, other[1:3])))
+            for other, (first, *_) in found.items()
+            if first[0].floor and (other[0], other[3]) == (store, budget) and not task.floor
+            and len(sums[other]) == len(mine)
+        ]  # fmt: skip
+        rows.append(
+            BenchRow(
+                store=store,
+                entry=entry,
+                reader=reader,
+                budget=budget,
+                floor=task.floor,
+                seeds=len(pairs),
+                samples=len(pairs[0][1].true),
+                blocks=mine.shape[1],
+                **figures,
+                kappa=float(np.mean(kappa(mine.sum(1)))),
+                change_f1=float(np.nanmean(change_f1(mine.sum(1)))) if classes[store] > 1 else np.nan,
+                ece=_ece(pairs, **settings),
+                by_seed=tuple(mean_f1(mine.sum(1)).tolist()),
+                above={
+                    name: Span.of(difference(mine, sums[other], mean_f1, **settings))
+                    for other, name in floors
+                },
+                seconds=round(sum(float(cell.seconds) for _, cell in pairs), 1),
+                cells=tuple(one.key.file for one, _ in pairs),
+            )
+        )
+    return rows
+
+
+def as_text(rows: Sequence[BenchRow], notes: Sequence[str]) -> str:
+    """The table for people, in Markdown; models first."""
+    head = ("store", "budget", "model", "macro-F1", "OA", "mIoU", "ECE", "seeds", "not above")
+    lines = [" | ".join(head), " | ".join("---" for _ in head)]
+    for row in sorted(rows, key=lambda one: (one.store, one.budget, one.floor, -one.macro_f1.value)):
+        cells = (
+            Path(row.store).stem,
+            row.budget,
+            row.title + (" (floor)" if row.floor else ""),
+            str(row.macro_f1),
+            str(row.oa),
+            str(row.miou),
+            "-" if row.ece is None else str(row.ece),
+            f"{min(row.by_seed):.3f} to {max(row.by_seed):.3f}",
+            "" if row.floor else "; ".join(row.unbeaten) or "none",
+        )
+        lines.append(" | ".join(cells))
+    text = "\n".join(f"| {line} |" for line in lines)
+    return "\n\n".join([text, *(f"Note: {note}." for note in notes)])
+
+
+def _sums(pairs: Sequence[tuple[Task, Cell]], classes: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """(S, G, K, K) of a row."""
+    count = 1 + max(int(cell.block.max()) for _, cell in pairs)
+    each = [sums_by_block(cell.block, cell.true, cell.named, classes) for _, cell in pairs]
+    padded = [np.pad(one, ((0, count - len(one)), (0, 0), (0, 0))) for one in each]
+    stacked = np.stack(padded)
+    return stacked[:, stacked.any((0, 2, 3))]  # blocks without a test sample are none
+
+
+def _ece(pairs: Sequence[tuple[Task, Cell]], **settings: Any) -> Span | None:
+    if not pairs[0][1].chances.shape[1]:
+        return None
+    count = 1 + max(int(cell.block.max()) for _, cell in pairs)
+    sums = []
+    for _, cell in pairs:
+        chances = cell.chances.astype(np.float32)
+        parts = [calibration_counts(cell.true[of], chances[of]) for of in
+                 (cell.block == block for block in range(count))]  # fmt: skip
+        sums.append(np.stack(parts))
+    stacked = np.stack(sums)
+    return Span.of(interval(stacked[:, stacked.any((0, 2, 3))], calibration_error, **settings))
