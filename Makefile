@@ -34,6 +34,7 @@ bench: $(STAMP) ## measure the speed claims (long; see benchmarks/README.md)
 	@$(BIN)/python -m benchmarks.cube
 	@$(BIN)/python -m benchmarks.planar
 	@$(BIN)/python -m benchmarks.models
+	@$(BIN)/python -m benchmarks.train
 	@$(BIN)/python -m benchmarks.probe
 
 clean: ## remove the environment, the demo and all caches

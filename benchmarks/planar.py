@@ -61,7 +61,7 @@ def main() -> None:
     if arguments.only is None:
         folder = Path(__file__).parent / "results"
         folder.mkdir(exist_ok=True)
-        result = {"machine": _machine(), "rows": rows}
+        result = {"machine": machine(), "rows": rows}
         (folder / "planar.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
@@ -70,11 +70,11 @@ def cpu_rows(work: Path, runs: int) -> dict[str, Row]:
     store = work / "planar-3000.planar"
     write_store(store, regions=3000, side_px=SIDE)
     found = {}
-    copied, gathered = _alternately([lambda: copy_bandwidth(store), lambda: row_bandwidth(store)], runs)
+    copied, gathered = alternately([lambda: copy_bandwidth(store), lambda: row_bandwidth(store)], runs)
     ratios = [mine / peer for mine, peer in zip(gathered, copied, strict=True)]
-    found["raw row gather, one thread, / numpy copy (reach 0.9)"] = _spread(ratios) | {
-        "gather_gb_s": _round(statistics.median(gathered)),
-        "copy_gb_s": _round(statistics.median(copied)),
+    found["raw row gather, one thread, / numpy copy (reach 0.9)"] = spread(ratios) | {
+        "gather_gb_s": rounded(statistics.median(gathered)),
+        "copy_gb_s": rounded(statistics.median(copied)),
     }  # fmt: skip
     found["raw uint16 samples a second, mapped, random (reach 40 000)"] = _repeated(
         lambda: raw_samples(store), runs
@@ -177,15 +177,15 @@ def gpu_rows(work: Path, runs: int) -> dict[str, Row]:
     def copy() -> float:
         return _gpu_seconds(lambda: target.copy_(source))
 
-    gathered, copied = _alternately([gather, copy], runs)
+    gathered, copied = alternately([gather, copy], runs)
     ratios = [peer / mine for mine, peer in zip(gathered, copied, strict=True)]
     walks = work / "planar-walks.planar"
     write_store(walks, regions=1000, side_px=SIDE, dates=1)
     near = open_table(walks, device="cuda", resident="always")
     name = torch.cuda.get_device_name()
     return {
-        f"gather + dequantise + mask / copy of the bytes moved, {name} (reach 0.6)": _spread(ratios)
-        | {"ms": _round(1000 * statistics.median(gathered))},
+        f"gather + dequantise + mask / copy of the bytes moved, {name} (reach 0.6)": spread(ratios)
+        | {"ms": rounded(1000 * statistics.median(gathered))},
         f"seconds of 1 M walks of 50 steps, {name} (reach 0.003)": _repeated(
             lambda: walk_seconds(near), runs
         ),
@@ -204,28 +204,28 @@ def _gpu_seconds(work: Callable[[], object], repeats: int = 20) -> float:
 
 def size_of_store(work: Path) -> Row:
     """All files of a store with eight curves, 10 bands and 36 dates, over its reflectance alone."""
-    cube, out = _cube(work, 512), work / "eight.planar"
+    cube, out = cube_of(work, 512), work / "eight.planar"
     orders = ("hilbert", *(f"hilbert:{number}" for number in range(1, 6)), "snake", "spiral")
     planarize(cube, out, recipe=Recipe(regions=Chips(size_px=SIDE), orders=orders), overwrite=True)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     manifest = open_store(out).manifest
     pixels = manifest.pixels * manifest.dates * len(manifest.bands) * 2
     shutil.rmtree(out)
-    return {"ratio": _round(size / pixels), "curves": len(manifest.orders), "mb": round(size / 1e6)}
+    return {"ratio": rounded(size / pixels), "curves": len(manifest.orders), "mb": round(size / 1e6)}
 
 
 def memory(work: Path) -> Row:
     """Peak above the imports of planarize, every pixel in 32 px chips, from 512² to 2048² pixels."""
     found = {}
     for side in (512, 2048):
-        settings = {"cube": str(_cube(work, side)), "threads": 2, "chip_px": 32}
+        settings = {"cube": str(cube_of(work, side)), "threads": 2, "chip_px": 32}
         run = run_side("planarize", settings | {"out": str(work / "memory.planar")})
         found[side] = run.peak_mb
         shutil.rmtree(work / "memory.planar", ignore_errors=True)
     imports = run_side("imports", {}).peak_mb
     above = {side: peak - imports for side, peak in found.items()}
     return {
-        "ratio": _round(above[2048] / above[512]),
+        "ratio": rounded(above[2048] / above[512]),
         "mb_512": round(above[512]), "mb_2048": round(above[2048]), "mb_imports": round(imports),
     }  # fmt: skip
 
@@ -233,10 +233,10 @@ def memory(work: Path) -> Row:
 def fields(work: Path) -> Row:
     """500 simulated fields: one cube each, then one merged store."""
     run = run_side("fields", {"work": str(work / "fields"), "count": 500})
-    return {"seconds": _round(run.seconds), "mb": round(run.peak_mb), "pixels": run.checksum}
+    return {"seconds": rounded(run.seconds), "mb": round(run.peak_mb), "pixels": run.checksum}
 
 
-def _cube(work: Path, side: int) -> Path:
+def cube_of(work: Path, side: int) -> Path:
     """A cube of 36 dates and 10 bands."""
     out = work / f"cube-{side}.zarr"
     if not out.exists():
@@ -247,26 +247,26 @@ def _cube(work: Path, side: int) -> Path:
     return out
 
 
-def _alternately(sides: list[Callable[[], float]], runs: int) -> list[list[float]]:
+def alternately(sides: list[Callable[[], float]], runs: int) -> list[list[float]]:
     """Results of each side, run in turn after one round that is not counted."""
     rounds = [[side() for side in sides] for _ in range(runs + 1)][1:]
     return [list(column) for column in zip(*rounds, strict=True)]
 
 
 def _repeated(measure: Callable[[], float], runs: int) -> Row:
-    return _spread(_alternately([measure], runs)[0])
+    return spread(alternately([measure], runs)[0])
 
 
-def _spread(values: list[float]) -> Row:
+def spread(values: list[float]) -> Row:
     shown = {"median": statistics.median(values), "min": min(values), "max": max(values)}
-    return {name: _round(value) for name, value in shown.items()}
+    return {name: rounded(value) for name, value in shown.items()}
 
 
-def _round(value: float) -> float:
+def rounded(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def _machine() -> Row:
+def machine() -> Row:
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     )

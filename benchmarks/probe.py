@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sits_models.bench.metrics import macro_f1
 from sits_models.bench.readers import Reader, knn, linear
-from sits_models.bench.scores import macro_f1
 
 CLASSES, DIM, BLOCKS = 10, 384, 100
 REACH_S = 30
