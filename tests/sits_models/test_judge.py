@@ -121,6 +121,7 @@ def test_other_settings_are_other_cells(config: Path, bench: tuple[Path, Result]
         replace(key, made={**made, "settings": {"model.lr": 1}}),
     ]  # fmt: skip
     assert len({one.file for one in (key, *others)}) == 5
+    assert replace(key, store="elsewhere/s").file == key.file  # a folder may be moved
     assert asked.design("10 %", 3) == Design(folds=3, gap_m=0, fraction=0.1, seed=3)
     assert asked.design("5 shots", 0).shots == 5
 
@@ -225,4 +226,20 @@ def test_files_that_are_no_yaml(tmp_path: Path, text: str | None) -> None:
     done = run(file, "--out", tmp_path / "out")
     assert done.exit_code == 2
     assert "a bench is described by a YAML file" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stores": ["nowhere.planar"]}, "nowhere.planar is not a planar store"),
+        ({"entries": [{"name": "a", "checkpoint": "nowhere"}]}, "nowhere has no card.json"),
+    ],
+)
+def test_what_is_not_there(config: Path, tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    file = tmp_path / "other.yaml"
+    file.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | change))
+    done = run(file, "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    assert message in done.stderr
     assert not (tmp_path / "out").exists()

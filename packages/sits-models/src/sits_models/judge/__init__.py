@@ -74,7 +74,7 @@ def judge(config: Path, out: Path, *, device: str | None = None, progress: bool 
     tasks = all_tasks(asked)
     with writing_to(out):
         (out / CELLS).mkdir(parents=True, exist_ok=True)
-    bench = Bench(asked, out, device=device, progress=progress)
+    bench = Bench(asked, out, device=device)
     cells: list[tuple[Task, Cell]] = []
     kept = 0
     for task in tqdm(tasks, unit="cell", desc="bench", disable=not progress):
@@ -115,7 +115,7 @@ def reproduce(config: Path, out: Path, row: str, *, device: str | None = None) -
     if not tasks:
         known = sorted({_title(task) for task in all_tasks(asked)})
         raise InvalidConfig(f"no row is called {row!r}; there are {'; '.join(known)}")
-    bench = Bench(asked, out / "reproduced", device=device, progress=False)
+    bench = Bench(asked, out / "reproduced", device=device)
     count = 0
     for task in tasks:
         kept = load_cell(out / CELLS / task.key.file)

@@ -54,7 +54,8 @@ class Key:
     @property
     def file(self) -> str:
         """Name of its file: where it belongs, and a hash of all that decides it."""
-        said = json.dumps([self.row, self.seed, self.made], sort_keys=True)
+        # Not where the store lies: its hash is in `made`.
+        said = json.dumps([*self.row[1:], self.seed, self.made], sort_keys=True)
         words = "-".join([Path(self.store).stem, self.entry, self.reader, self.budget, str(self.seed)])
         plain = "".join(letter if letter.isalnum() or letter in "-._" else "_" for letter in words)
         return f"{plain}-{hashlib.sha256(said.encode()).hexdigest()[:12]}.npz"
@@ -116,9 +117,6 @@ def code_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-def file_hash(*files: Path) -> str:
-    """Of some files together."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
+def hash_of(data: bytes) -> str:
+    """The first 16 digits of SHA-256: a manifest and a card have the whole ones of what they name."""
+    return hashlib.sha256(data).hexdigest()[:16]

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,18 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sits_data.store import PlanarStore
 from sits_models import registry
 from sits_models.bench.features import Embedder, pick_device, pixel_places, view_length
 from sits_models.bench.floors import random_twin
 from sits_models.bench.problem import Fold, Problem, pose
 from sits_models.bench.raw import raw_pixels, raw_regions
 from sits_models.bench.readers import READERS, fit_linear
-from sits_models.checkpoint import BACKBONE, CARD, check_card, load_backbone, read_card
+from sits_models.checkpoint import check_card, load_backbone, read_card
 from sits_models.data.residence import open_table
 from sits_models.data.stores import open_one
 from sits_models.finetune import prepare
-from sits_models.judge.cells import Cell, Key, Numbers, code_hash, file_hash
+from sits_models.judge.cells import Cell, Key, Numbers, code_hash, hash_of
 from sits_models.judge.config import BenchConfig, Entry
 from sits_models.judge.leaks import check_leaks
 
@@ -67,18 +65,24 @@ class Task:
 def all_tasks(config: BenchConfig) -> list[Task]:
     """Every cell of a bench, budget by budget and seed by seed, floors first."""
     tasks: list[Task] = []
+    design = {name: getattr(config, name) for name in _DESIGN}
+    data = {
+        store: hash_of((open_one(store).path / "manifest.json").read_bytes()) for store in config.stores
+    }
+    weights = {
+        entry.name: hash_of(read_card(entry.checkpoint).model_dump_json().encode())
+        for entry in config.entries
+        if entry.checkpoint is not None
+    }
     for store, budget, seed in product(config.stores, config.budgets, range(config.seeds)):
-        design = {name: getattr(config, name) for name in _DESIGN}
-        made = {"design": design, "code": code_hash(), "data": _store_hash(store)}
+        made = {"design": design, "code": code_hash(), "data": data[store]}
         for name, reader in ((MAJORITY, ""), (RAW, "ridge"), (RAW, "random forest")):
             tasks.append(
                 Task(Key(store, name, reader, budget, seed, made), None, twin=False, floor=True)
             )
         for entry in config.entries:
-            told: dict[str, Any] = {**made, "entry": entry.model_dump(exclude={"readers"})}
-            told["settings"] = config.settings
-            if entry.checkpoint is not None:
-                told["weights"] = file_hash(*(Path(entry.checkpoint) / one for one in (CARD, BACKBONE)))
+            told: dict[str, Any] = {**made, "entry": entry.model_dump(exclude={"readers", "checkpoint"})}
+            told |= {"settings": config.settings, "weights": weights.get(entry.name)}
             names = {entry.name: False}
             if entry.checkpoint is not None:
                 names[f"{entry.name}, {TWIN}"] = True
@@ -88,11 +92,6 @@ def all_tasks(config: BenchConfig) -> list[Task]:
     return tasks
 
 
-@cache
-def _store_hash(store: str) -> str:
-    return file_hash(open_one(store).path / "manifest.json")
-
-
 class Bench:
     """Fills cells; what cells share is worked out once.
 
@@ -100,11 +99,10 @@ class Bench:
         config: of the bench.
         folder: for the logs of trainings.
         device: that computes; None takes a GPU where there is one.
-        progress: draw bars.
     """
 
-    def __init__(self, config: BenchConfig, folder: Path, *, device: str | None, progress: bool) -> None:
-        self.config, self.folder, self.progress = config, folder, progress
+    def __init__(self, config: BenchConfig, folder: Path, *, device: str | None) -> None:
+        self.config, self.folder = config, folder
         self.device = pick_device(device)
         self._problems: dict[tuple[str, str, int], Problem] = {}
         self._features: dict[tuple[str, str, bool, int], Tensor] = {}
@@ -140,16 +138,12 @@ class Bench:
         """The store of a cell, cut under its budget and seed; checked for leaks once."""
         which = key.store, key.budget, key.seed
         if which not in self._problems:
-            store = self.store(key.store)
+            store = open_one(key.store)
             table = open_table(store, resident="never")
             problem = pose(store, table, self.config.design(key.budget, key.seed))
             check_leaks(problem)
             self._problems[which] = problem
         return self._problems[which]
-
-    def store(self, path: str) -> PlanarStore:
-        """A store by its path."""
-        return open_one(path)
 
     def _speaker(self, task: Task, problem: Problem) -> Callable[[Fold], Said]:
         reader = task.key.reader
