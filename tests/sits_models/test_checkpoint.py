@@ -52,9 +52,11 @@ def saved(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", names("backbones"))
 def test_exported_and_loaded_gives_the_same_features(name: str, tmp_path: Path) -> None:
-    backbone = create("backbones", name, in_channels=3).eval()
-    shown = batch(3, card("backbones", name).form)
-    save_checkpoint(tmp_path / "run", backbone, CARD.model_copy(update={"backbone": name}))
+    bands = 10 if name == "presto" else 3
+    backbone = create("backbones", name, in_channels=bands).eval()
+    shown = batch(bands, card("backbones", name).form)
+    update = {"backbone": name, "backbone_arguments": {"in_channels": bands}}
+    save_checkpoint(tmp_path / "run", backbone, CARD.model_copy(update=update))
     for path in (tmp_path / "run", tmp_path / "run/backbone.safetensors"):
         loaded = load_backbone(path)
         assert not loaded.training

@@ -175,6 +175,13 @@ BUILT_IN: tuple[Card, ...] = (
         "Shi et al., NeurIPS 2015, arXiv 1506.04214; sizes of Chelali et al., CVIU 2021",
         form="chip",
     ),
+    _baseline(
+        "presto",
+        "presto:PrestoEncoder",
+        404_160,
+        "Masked autoencoder's encoder on twelve months of each pixel; its weights come by import.",
+        "Tseng et al., arXiv 2304.14065",
+    ),
     Card(
         name="deepstar_cviu2021",
         kind="backbones",

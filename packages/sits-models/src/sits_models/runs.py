@@ -38,7 +38,7 @@ class RunRecord(BaseModel, frozen=True):
 
     Args:
         format: of this file.
-        kind: the command: pretrain, probe, finetune.
+        kind: the command: pretrain, peer, probe, finetune.
         command: the words that started it.
         started, finished: ISO times, UTC; `finished` also of one that failed, None of one killed.
         status: a killed run stays "running".

@@ -6,17 +6,16 @@ Source: Chelali, Kurtz, Puissant and Vincent, CVIU 208-209 (2021) 103221, sectio
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from sits_data.errors import InvalidRequest
+from sits_models.backbones.fourier import main_year
 from sits_models.ops.resample import resample
 
 Fit = Literal["centre", "repeat"]
 
 _YEAR_DAYS = 365
-_NEW_YEARS = np.arange("1970", "2100", dtype="datetime64[Y]").astype("datetime64[D]").astype(np.int64)
 
 
 class Canvas(NamedTuple):
@@ -56,7 +55,7 @@ def paint(batch: Mapping[str, Tensor], *, bands: Sequence[int], side: int, fit: 
         )
     # Days in parts of `side`, so that all instants are whole numbers.
     steps = torch.arange(side, device=dates.device) * _YEAR_DAYS
-    grid = _new_year(dates, real)[:, None] * side + steps
+    grid = main_year(dates, real)[:, None] * side + steps
     filled = resample(batch["image"][:, list(bands)], batch["clear"], dates * side, grid, pad_mask=real)
     values = ((filled.values + 1) / 2).clamp(0, 1) * filled.observed[:, None, None]
 
@@ -69,13 +68,3 @@ def paint(batch: Mapping[str, Tensor], *, bands: Sequence[int], side: int, fit: 
     image = values.gather(3, place[:, None, None].expand(shape)) * shown[:, None, None]
     column = torch.arange(length, device=index.device) + before
     return Canvas(image, torch.where(index >= 0, column, 0))
-
-
-def _new_year(dates: Tensor, real: Tensor) -> Tensor:
-    """(B,) int64 first day of the year with most real dates."""
-    starts = torch.as_tensor(_NEW_YEARS, device=dates.device)
-    year = (torch.searchsorted(starts, dates, right=True) - 1).clamp(min=0)
-    count = torch.zeros(len(dates), len(starts), dtype=torch.int64, device=dates.device)
-    count.scatter_add_(1, year, real.long())
-    later = torch.arange(len(starts), device=dates.device)
-    return starts[(count * len(starts) + later).argmax(1)]

@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 # Days of 10 000 Gregorian years, so that whole numbers suffice.
 _DAYS, _YEARS = 3_652_425, 10_000
+_NEW_YEARS = np.arange("1970", "2100", dtype="datetime64[Y]").astype("datetime64[D]").astype(np.int64)
 
 
 def day_of_year(dates: Tensor, frequencies: int) -> Tensor:
@@ -56,7 +58,7 @@ def date_code(dates: Tensor, width: int, *, waves: int, years: int) -> Tensor:
     return functional.pad(code, (0, width - code.shape[-1]))
 
 
-def main_year(dates: Tensor, real: Tensor, *, first_day: int) -> Tensor:
+def main_year(dates: Tensor, real: Tensor, *, first_day: int = 1) -> Tensor:
     """The year that most dates of each series lie in; of equals, the newest.
 
     Args:
@@ -65,14 +67,14 @@ def main_year(dates: Tensor, real: Tensor, *, first_day: int) -> Tensor:
         first_day: of the year on which a year begins: 1 = 1 January, 274 = 1 October.
 
     Returns:
-        (B,) int64 its first day since 1970-01-01, right to a day or so.
+        (B,) int64 its first day since 1970-01-01.
     """
-    year = (dates - (first_day - 1)) * _YEARS // _DAYS
-    count = ((year[:, :, None] == year[:, None]) & real[:, None]).sum(-1).masked_fill(~real, -1)
-    place = torch.arange(dates.shape[1], device=dates.device)
-    best = (count * len(place) + place).argmax(1, keepdim=True)
-    start: Tensor = -(-year.gather(1, best).squeeze(1) * _DAYS // _YEARS)
-    return start + first_day - 1
+    starts = torch.as_tensor(_NEW_YEARS, device=dates.device) + first_day - 1
+    year = (torch.searchsorted(starts, dates, right=True) - 1).clamp(min=0)
+    count = torch.zeros(len(dates), len(starts), dtype=torch.int64, device=dates.device)
+    count.scatter_add_(1, year, real.long())
+    place = torch.arange(len(starts), device=dates.device)
+    return starts[(count * len(starts) + place).argmax(1)]
 
 
 def metres(yx: Tensor, frequencies: int, *, longest_m: float) -> Tensor:

@@ -10,6 +10,7 @@ COMMANDS = (
     "sample",
     "list",
     "pretrain",
+    "peer",
     "probe",
     "finetune",
     "bench",
