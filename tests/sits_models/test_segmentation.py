@@ -17,10 +17,13 @@ from sits_data.errors import InvalidRequest
 from sits_models.backbones import Features
 from sits_models.bench.features import Embedder
 from sits_models.bench.scores import Scores
+from sits_models.checkpoint import read_card
 from sits_models.cli import main
 from sits_models.data import PlanarDataModule
 from sits_models.data.residence import open_table
 from sits_models.data.windows import Windows
+from sits_models.finetune import finetune
+from sits_models.predict import predict
 from sits_models.registry import register
 from sits_models.tasks import PixelSegmentation
 
@@ -138,3 +141,15 @@ def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None
 def test_chips_have_no_walks(parcels: Path) -> None:
     with pytest.raises(InvalidRequest, match="chips have neither walks nor a fixed shape"):
         PlanarDataModule(str(parcels), form="chip", walks=3, order="walk").setup("fit")
+
+
+def test_map_of_sets_of_pixels_says_what_it_is(
+    land: Path, parcels: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["--data.root", str(parcels), "--model.backbone=pse_ltae", "--trainer.max_steps=1"]
+    words += ["--data.folds=2", "--data.gap_m=0", "--trainer.accelerator=cpu"]
+    finetune(words, tmp_path / "run")
+    assert not read_card(tmp_path / "run").per_pixel
+    with caplog.at_level("WARNING", "sits_models"):
+        predict(tmp_path / "run", land / "field.zarr", tmp_path / "map.tif", device="cpu")
+    assert "pse_ltae has no features of single pixels: the map names windows of 32" in caplog.text

@@ -78,6 +78,9 @@ class PSELTAE(nn.Module):
         dropout: share of activations that are dropped.
     """
 
+    per_pixel = False
+    """A pixel's vector is its region's."""
+
     def __init__(
         self,
         in_channels: int = 10,

@@ -57,7 +57,10 @@ def card_of(
         licence=SENTINEL,
         seen=tuple(dict.fromkeys([*before, *trained_on])),
         code_version=sits_models.__version__,
-        parent=str(settings["checkpoint"]) if parent else _starts_from(module),
+        parent=str(settings["checkpoint"])
+        if parent
+        else _of_backbone(module, "starts_from", default=None),
+        per_pixel=parent.per_pixel if parent else _of_backbone(module, "per_pixel", default=True),
     )
 
 
@@ -77,8 +80,10 @@ def _arguments(made: Made, bands: Sequence[str]) -> dict[str, JsonValue]:
     return to_jsonable_python({"in_channels": len(bands), **given})  # type: ignore[no-any-return]
 
 
-def _starts_from(module: LightningModule) -> str | None:
-    return getattr(getattr(module, "backbone", None), "starts_from", None)
+def _of_backbone[T](module: LightningModule, name: str, *, default: T) -> T:
+    """What a backbone says of itself, if anything."""
+    found: T = getattr(getattr(module, "backbone", None), name, default)
+    return found
 
 
 def _views(module: LightningModule, data: PlanarDataModule) -> dict[str, JsonValue]:

@@ -1,5 +1,6 @@
 """Predict: from a classifier and a cube to a georeferenced map."""
 
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -27,6 +28,8 @@ from sits_models.predict.notes import note_map
 from sits_models.predict.strips import CURVE, StripReader, strips_of
 
 __all__ = ["Summary", "map_files", "predict"]
+
+_log = logging.getLogger("sits_models")
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,12 @@ def predict(
     card, raw = read_card(checkpoint), open_raw(cube)
     mask = _check(card, raw)
     head = load_head(checkpoint)
+    if not card.per_pixel:
+        _log.warning(
+            "%s has no features of single pixels: the map names windows of %d of them at once",
+            card.backbone,
+            view_length(card),
+        )
     target = pick_device(device)
     backbone = load_backbone(checkpoint).to(target)
     head = head.to(target)
