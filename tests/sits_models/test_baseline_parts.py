@@ -1,5 +1,9 @@
 """What baselines are made of, by hand: series, norms, sets, attention, dates."""
 
+import logging
+
+import pytest
+import timm
 import torch
 from torch import nn
 
@@ -8,6 +12,7 @@ from sits_models.backbones.ltae import MasterQueries
 from sits_models.backbones.norms import BatchNorm, SeenGroupNorm
 from sits_models.backbones.pse_ltae import PixelSet
 from sits_models.backbones.series import clear_series, features, shown
+from sits_models.backbones.timm_cnn import TimmCNN
 
 
 def test_clear_series_by_hand() -> None:
@@ -85,3 +90,31 @@ def test_date_code_is_the_season_the_year_and_zeros() -> None:
     assert code.shape == (1, 2, 6)
     torch.testing.assert_close(code[0, 0, :2], code[0, 1, :2], atol=0.03, rtol=0)
     assert code[0, :, 2:].tolist() == [[1, 0, 0, 0], [1, 0, 0, 0]]  # 365 days are not yet a year
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_weights_of_photographs(
+    there: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the real loading of timm, but for the download."""
+    torch.manual_seed(0)
+    published = timm.create_model("resnet10t").state_dict()
+
+    def download(*_: object, **__: object) -> dict[str, torch.Tensor]:
+        if not there:
+            raise OSError("no route to host")
+        return dict(published)
+
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", download)
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_url", download)
+    with caplog.at_level(logging.WARNING, "sits_models"):
+        made = TimmCNN(3, network="resnet10t", pretrained=True)
+    if not there:
+        assert made.starts_from is None
+        assert "no route to host): it starts from random weights" in caplog.text
+        return
+    assert made.starts_from == "ImageNet (timm, resnet10t)"
+    first = dict(made.network.named_parameters())["conv1.0.weight"]
+    # Three bands and three more channels: the filters twice, half as strong.
+    expected = published["conv1.0.weight"].repeat(1, 2, 1, 1) * 0.5
+    torch.testing.assert_close(first, expected)

@@ -4,7 +4,6 @@ Source: Chelali, Kurtz, Puissant and Vincent, CVIU 208-209 (2021) 103221; Squeez
 arXiv 1602.07360, version 1.1 of torchvision (the paper does not say which).
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
@@ -17,8 +16,9 @@ from torchvision.models import (  # type: ignore[import-untyped]
 from sits_data.errors import InvalidRequest
 from sits_models.backbones import Features
 from sits_models.backbones.canvas import Fit, paint
+from sits_models.backbones.photographs import learned_or_new
 
-_log = logging.getLogger("sits_models")
+_WEIGHTS = "ImageNet (torchvision, SqueezeNet1_1_Weights.IMAGENET1K_V1)"
 
 
 class DeepSTaR(nn.Module):
@@ -64,7 +64,8 @@ class DeepSTaR(nn.Module):
         self.bands, self.side, self.fit = chosen, side, fit
         self.features: nn.Module = squeezenet1_1().features
         if pretrained:
-            self._learn_from_photographs()
+            self.features, learned = learned_or_new(_squeezenet, "SqueezeNet")
+            self.starts_from = _WEIGHTS if learned else None
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Features:
@@ -84,13 +85,8 @@ class DeepSTaR(nn.Module):
         weight = batch["clear"].any(1)[..., None].to(pixels.dtype)
         return Features((pixels * weight).sum(1) / weight.sum(1).clamp(min=1), pixels)
 
-    def _learn_from_photographs(self) -> None:
-        try:
-            self.features = squeezenet1_1(weights=SqueezeNet1_1_Weights.IMAGENET1K_V1).features
-            self.starts_from = "ImageNet (torchvision, SqueezeNet1_1_Weights.IMAGENET1K_V1)"
-        except OSError as error:
-            _log.warning(
-                "the ImageNet weights of SqueezeNet are neither in torch's cache nor to be downloaded "
-                "(%s): it starts from random weights",
-                error,
-            )
+
+def _squeezenet(learned: bool) -> nn.Module:
+    weights = SqueezeNet1_1_Weights.IMAGENET1K_V1 if learned else None
+    features: nn.Module = squeezenet1_1(weights=weights).features
+    return features

@@ -17,6 +17,7 @@ from torch.nn import functional
 from sits_models.backbones import Features
 from sits_models.backbones.fourier import day_of_year
 from sits_models.backbones.inputs import curve
+from sits_models.backbones.photographs import learned_or_new
 from sits_models.backbones.series import features, shown
 from sits_models.errors import InvalidConfig
 
@@ -39,12 +40,25 @@ class TimmCNN(nn.Module):
         in_channels: bands, C.
         network: its name in timm.
         stride: dates and positions of a cell; the network is cut where it reaches it.
+        pretrained: start from timm's weights, mostly of ImageNet: the first convolution takes the
+            filters of red, green and blue again and again, times 3 / channels. Where the weights are not
+            to be had a warning says so, and `starts_from` stays None.
 
     Raises:
         InvalidConfig: timm has no such network, it gives no cells, or cannot be cut at that stride.
     """
 
-    def __init__(self, in_channels: int = 10, *, network: str = "resnet18", stride: int = 16) -> None:
+    starts_from: str | None = None
+    """What its first weights were trained on, if anything."""
+
+    def __init__(
+        self,
+        in_channels: int = 10,
+        *,
+        network: str = "resnet18",
+        stride: int = 16,
+        pretrained: bool = False,
+    ) -> None:
         super().__init__()
         self.in_channels, self.stride = in_channels, stride
         whole = _pyramid(network, in_channels + 3)
@@ -53,9 +67,15 @@ class TimmCNN(nn.Module):
             raise InvalidConfig(
                 f"the stride of {network} must be one of {', '.join(map(str, level))}, got {stride}"
             )
-        self.network = timm.create_model(
-            network, features_only=True, in_chans=in_channels + 3, out_indices=(level.index(stride),)
-        )
+
+        def make(learned: bool) -> nn.Module:
+            return timm.create_model(
+                network, pretrained=learned, features_only=True, in_chans=in_channels + 3,
+                out_indices=(level.index(stride),),
+            )  # fmt: skip
+
+        self.network, learned = learned_or_new(make, network) if pretrained else (make(False), False)
+        self.starts_from = f"ImageNet (timm, {network})" if learned else None
         if stride != level[-1] and _weights(self.network) == _weights(whole):
             raise InvalidConfig(
                 f"the stride of {network}, which timm cannot cut, must be {level[-1]}, got {stride}"
