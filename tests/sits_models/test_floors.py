@@ -30,7 +30,7 @@ def test_raw_features_are_those_of_the_labelled_pixels(pixels: Problem) -> None:
     of_region = {one: raw_pixels(pixels.store, np.array([one])) for one in pixels.regions}
     features = [of_region[one][row] for one, row in zip(items.regions, items.rows, strict=True)]
     ridge, forest, majority = simple_floors(pixels)
-    assert ridge == pixels.read("raw features", "ridge", torch.stack(features), floor=True)
+    assert ridge == pixels.read("raw features", "ridge", torch.stack(features).flatten(1), floor=True)
     assert (forest.title, majority) == ("raw features, random forest", pixels.majority())
     assert forest.macro_f1 > majority.macro_f1 + 0.15
 
@@ -40,4 +40,4 @@ def test_raw_features_are_those_of_the_labelled_regions(parcels: Path) -> None:
     problem = pose(store, open_table(store), Design(folds=2, gap_m=0))
     features = torch.cat([raw_regions(store, np.array([one])) for one in problem.regions])
     ridge = next(simple_floors(problem))
-    assert ridge == problem.read("raw features", "ridge", features, floor=True)
+    assert ridge == problem.read("raw features", "ridge", features.flatten(1), floor=True)

@@ -22,7 +22,8 @@ from sits_models.judge.config import read_config
 from sits_models.judge.leaks import check_leaks
 
 FLOORS = {
-    "majority class", "raw features, ridge", "raw features, random forest",
+    "majority class", "raw features, kNN", "raw features, linear", "raw features, ridge",
+    "raw features, random forest", "raw features, MiniRocket",
     "tiny, random-init, kNN", "tiny, random-init, linear",
 }  # fmt: skip
 

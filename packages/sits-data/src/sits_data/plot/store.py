@@ -63,7 +63,7 @@ def plot_store(
     _check(store, regions, layout)
     count = _FIELDS if layout == "map" else 1
     chosen = list(regions) or choose_regions(store, count)
-    fields = [_load(store, index, order_name) for index in chosen]
+    fields = [load_field(store, index, order_name) for index in chosen]
     match layout:
         case "map":
             _draw_map_page(store, fields, out, dpi)
@@ -136,7 +136,14 @@ def _check(store: PlanarStore, regions: Sequence[int], layout: Layout) -> None:
         )
 
 
-def _load(store: PlanarStore, index: int, order_name: OrderName | None) -> Field:
+def load_field(store: PlanarStore, index: int, order_name: OrderName | None = None) -> Field:
+    """What is drawn of a region.
+
+    Args:
+        store: whose region.
+        index: its position.
+        order_name: the curve through its pixels; None is Hilbert's, or the first stored one.
+    """
     region = store.region(index)
     stored = store.manifest.orders
     name = order_name or ("hilbert" if "hilbert" in stored or not stored else stored[0])

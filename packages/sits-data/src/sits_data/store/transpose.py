@@ -12,7 +12,7 @@ _IMAGES = 6
 eight places in a core's first cache; a few are left for what is written."""
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def copy_columns(
     images: NDArray[Any], pixels: NDArray[np.int64], rows: NDArray[Any], first: int
 ) -> None:
@@ -41,7 +41,7 @@ def copy_columns(
                 rows[p, np.uint64(first + k)] = images[np.uint64(k), np.uint64(pixels[p])]
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def sort_by_block(
     yx: NDArray[np.int32], side_px: int, across: int, counts: NDArray[np.int64], rows: NDArray[np.int32]
 ) -> None:

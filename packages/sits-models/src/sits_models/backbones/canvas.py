@@ -59,12 +59,39 @@ def paint(batch: Mapping[str, Tensor], *, bands: Sequence[int], side: int, fit: 
     filled = resample(batch["image"][:, list(bands)], batch["clear"], dates * side, grid, pad_mask=real)
     values = ((filled.values + 1) / 2).clamp(0, 1) * filled.observed[:, None, None]
 
-    count = (index >= 0).sum(1, keepdim=True)
-    before = (side - count) // 2 if fit == "centre" else torch.zeros_like(count)
+    count, before, column = _columns(index, side=side, fit=fit)
     place = torch.arange(side, device=index.device) - before  # of the position in each column
     shown = (place >= 0) & (place < count) if fit == "centre" else count > 0
     place = place.clamp(0, length - 1) if fit == "centre" else place % count.clamp(min=1)
     shape = (*values.shape[:3], side)
     image = values.gather(3, place[:, None, None].expand(shape)) * shown[:, None, None]
-    column = torch.arange(length, device=index.device) + before
-    return Canvas(image, torch.where(index >= 0, column, 0))
+    return Canvas(image, column)
+
+
+def unpaint(painted: Tensor, batch: Mapping[str, Tensor], *, fit: Fit) -> Tensor:
+    """What a canvas says of each observation: at its position's first column and its date's step.
+
+    Args:
+        painted: (B, S, S) values.
+        batch: what `paint` took.
+        fit: the same.
+
+    Returns:
+        (B, T, L); 0 where nothing was clear, and on dates of other years than the canvas shows.
+    """
+    side = painted.shape[2]
+    _, _, column = _columns(batch["index"], side=side, fit=fit)
+    day = batch["dates"] - main_year(batch["dates"], batch["pad_mask"])[:, None]
+    inside = (day >= 0) & (day < _YEAR_DAYS)
+    row = torch.where(inside, (day * side + _YEAR_DAYS // 2) // _YEAR_DAYS, 0).clamp(max=side - 1)
+    who = torch.arange(len(painted), device=painted.device)[:, None, None]
+    found = painted[who, row[:, :, None], column[:, None]]
+    return found * (batch["clear"] & inside[:, :, None])
+
+
+def _columns(index: Tensor, *, side: int, fit: Fit) -> tuple[Tensor, Tensor, Tensor]:
+    """Positions (B, 1) of each image, columns (B, 1) before them, and that of each (B, L)."""
+    count = (index >= 0).sum(1, keepdim=True)
+    before = (side - count) // 2 if fit == "centre" else torch.zeros_like(count)
+    column = torch.arange(index.shape[1], device=index.device) + before
+    return count, before, torch.where(index >= 0, column, 0)

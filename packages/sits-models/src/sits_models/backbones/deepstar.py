@@ -15,7 +15,7 @@ from torchvision.models import (  # type: ignore[import-untyped]
 
 from sits_data.errors import InvalidRequest
 from sits_models.backbones import Features
-from sits_models.backbones.canvas import Fit, paint
+from sits_models.backbones.canvas import Fit, paint, unpaint
 from sits_models.backbones.photographs import learned_or_new
 
 _WEIGHTS = "ImageNet (torchvision, SqueezeNet1_1_Weights.IMAGENET1K_V1)"
@@ -84,6 +84,17 @@ class DeepSTaR(nn.Module):
         pixels = found.gather(2, column).transpose(1, 2)
         weight = batch["clear"].any(1)[..., None].to(pixels.dtype)
         return Features((pixels * weight).sum(1) / weight.sum(1).clamp(min=1), pixels)
+
+    @property
+    def last_maps(self) -> nn.Module:
+        """What makes the maps (B, D, h, w) that attention is read from: the last Fire module."""
+        return self.features
+
+    def spread(self, maps: Sequence[Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """Cells of the last maps, one (B, h, w), brought to the observations: (B, T, L), bilinear."""
+        (cells,) = maps
+        canvas = functional.interpolate(cells[:, None], size=(self.side,) * 2, mode="bilinear")[:, 0]
+        return unpaint(canvas, batch, fit=self.fit)
 
 
 def _squeezenet(learned: bool) -> nn.Module:

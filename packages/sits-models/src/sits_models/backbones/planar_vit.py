@@ -127,7 +127,13 @@ class PlanarViT(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block in which masked tokens are looked at by nobody."""
+    """Pre-norm transformer block in which masked tokens are looked at by nobody.
+
+    `attend` mixes values (N, heads, S, D / heads) by queries and keys, where a mask allows it; whoever
+    wants to see attention puts a function of the same arguments there.
+    """
+
+    attend = staticmethod(functional.scaled_dot_product_attention)
 
     def __init__(self, dim: int, heads: int, mlp_ratio: float) -> None:
         super().__init__()
@@ -153,9 +159,7 @@ class Block(nn.Module):
         normed = self.norm1(tokens)
         query = self._split(self.query(normed[:, :wanted]))
         key, value = map(self._split, self.key_value(normed).chunk(2, dim=-1))
-        mixed = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=known[:, None, None]
-        )
+        mixed = self.attend(query, key, value, attn_mask=known[:, None, None])
         tokens = tokens[:, :wanted] + self.out(rearrange(mixed, "n h s d -> n s (h d)"))
         result: Tensor = tokens + self.mlp(self.norm2(tokens))
         return result

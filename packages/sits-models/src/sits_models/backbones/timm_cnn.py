@@ -4,7 +4,7 @@ Source: networks of pictures on planar images after Chelali, Kurtz, Puissant and
 208-209, 2021; timm: Wightman, PyTorch Image Models, 2019.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import timm
@@ -94,11 +94,12 @@ class TimmCNN(nn.Module):
         image, clear, dates = curve(batch, self.in_channels)
         flag = clear[:, None].to(image.dtype)
         when = rearrange(day_of_year(dates, 1), "b t w -> b w t 1")
-        pictures, clear = _known_first(torch.cat([image, flag, when * flag], dim=1), clear)
+        pictures = torch.cat([image, flag, when * flag], dim=1)
+        row, order = _known_first(clear)
+        pictures = rearrange(pictures, "b c t l -> b t c l")[row, order].transpose(1, 2)
+        clear = clear[row, order]
         seen, parts, members = clear.any(1), [], []
-        sizes, kind = torch.unique(self._sizes(clear), dim=0, return_inverse=True)
-        for number, (rows, columns) in enumerate(sizes.tolist()):
-            of = (kind == number).nonzero()[:, 0]
+        for of, rows, columns in self._alike(clear):
             more = (0, columns - clear.shape[2], 0, rows - clear.shape[1])  # negative ones cut
             part = self._pixels(functional.pad(pictures[of], more), functional.pad(clear[of], more))
             parts.append(functional.pad(part, (0, 0, 0, clear.shape[2] - columns)))
@@ -106,11 +107,31 @@ class TimmCNN(nn.Module):
         pixels = torch.cat(parts)[torch.cat(members).argsort()]
         return features(pixels[shown(seen)], seen)
 
-    def _sizes(self, clear: Tensor) -> Tensor:
-        """Dates and positions, (B, 2), of each image in whole cells."""
+    @property
+    def last_maps(self) -> nn.Module:
+        """What makes the maps (N, D, h, w) that attention is read from, once for each size of image."""
+        return self.network
+
+    def spread(self, maps: Sequence[Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """Cells of the last maps, (N, h, w) of each size, brought to the observations: (B, T, L)."""
+        clear = batch["clear"]
+        row, order = _known_first(clear)
+        front = clear[row, order]
+        found = torch.zeros(clear.shape, dtype=maps[0].dtype, device=clear.device)
+        for cells, (of, rows, columns) in zip(maps, self._alike(front), strict=True):
+            fine = functional.interpolate(cells[:, None], size=(rows, columns), mode="bilinear")[:, 0]
+            more = (0, clear.shape[2] - columns, 0, clear.shape[1] - rows)
+            found[of] = functional.pad(fine, more)
+        return torch.zeros_like(found).scatter(1, order[..., None].expand_as(found), found) * clear
+
+    def _alike(self, clear: Tensor) -> Iterator[tuple[Tensor, int, int]]:
+        """Images that make as many whole cells: which, and their dates and positions, padded."""
         place = torch.arange(1, clear.shape[2] + 1, device=clear.device)
         extent = torch.stack([clear.any(2).sum(1), (clear.any(1) * place).amax(1)], dim=1)
-        return (-(-extent // self.stride)).clamp(min=2) * self.stride
+        whole = (-(-extent // self.stride)).clamp(min=2) * self.stride
+        sizes, kind = torch.unique(whole, dim=0, return_inverse=True)
+        for number, (rows, columns) in enumerate(sizes.tolist()):
+            yield (kind == number).nonzero()[:, 0], rows, columns
 
     def _pixels(self, pictures: Tensor, clear: Tensor) -> Tensor:
         """(N, L, D) of pictures (N, C, T, L) of whole cells."""
@@ -153,8 +174,7 @@ def _weights(network: nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters())
 
 
-def _known_first(pictures: Tensor, clear: Tensor) -> tuple[Tensor, Tensor]:
-    """Dates on which anything was clear, moved to the front of each image."""
+def _known_first(clear: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (B, 1) and dates (B, T) that put dates on which anything was clear before the others."""
     order = (~clear.any(2)).to(torch.uint8).argsort(dim=1, stable=True)
-    row = torch.arange(len(clear), device=clear.device)[:, None]
-    return rearrange(pictures, "b c t l -> b t c l")[row, order].transpose(1, 2), clear[row, order]
+    return torch.arange(len(clear), device=clear.device)[:, None], order

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sits_models.bench.features import pixel_places
 from sits_models.bench.problem import Problem
@@ -28,11 +28,17 @@ def random_twin(card: ModelCard, *, seed: int) -> nn.Module:
 
 def simple_floors(problem: Problem) -> Iterator[Row]:
     """Raw features under ridge and random forest, and the majority class."""
+    features = raw_features(problem).flatten(1)
+    for reader in ("ridge", "random forest"):
+        yield problem.read("raw features", reader, features, floor=True)
+    yield problem.majority()
+
+
+def raw_features(problem: Problem) -> Tensor:
+    """The series of all labelled samples, (N, bins, F) float32; see `raw`."""
     if problem.unit == "region":
         features = raw_regions(problem.store, problem.regions)
     else:
         features = raw_pixels(problem.store, problem.regions)
         features = features[pixel_places(problem.table, problem.regions, problem.items)]
-    for reader in ("ridge", "random forest"):
-        yield problem.read("raw features", reader, features, floor=True)
-    yield problem.majority()
+    return features

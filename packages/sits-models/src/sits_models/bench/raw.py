@@ -30,8 +30,8 @@ def raw_regions(store: PlanarStore, regions: NDArray[np.int64]) -> Tensor:
         regions: (R,) int64 positions.
 
     Returns:
-        (R, bins · bands · 2) float32 reflectance (unit 1), bin after bin, each all means and then all
-        deviations; 0 for a region that was never clear.
+        (R, bins, bands · 2) float32 reflectance (unit 1), all means and then all deviations; 0 for a
+        region that was never clear.
     """
     found = []
     for values, clear, first in _chunks(store, regions):
@@ -43,7 +43,7 @@ def raw_regions(store: PlanarStore, regions: NDArray[np.int64]) -> Tensor:
         variance = np.add.reduceat(apart**2 * weight, first, axis=0) / np.maximum(count, 1)
         moments = np.concatenate([mean, np.sqrt(variance)], axis=2)
         found.append(on_grid(moments, count[..., 0], store.dates))
-    return _flat(found)
+    return torch.from_numpy(np.concatenate(found))
 
 
 def raw_pixels(store: PlanarStore, regions: NDArray[np.int64]) -> Tensor:
@@ -54,13 +54,13 @@ def raw_pixels(store: PlanarStore, regions: NDArray[np.int64]) -> Tensor:
         regions: (R,) int64 positions.
 
     Returns:
-        (pixels, bins · bands) float32 reflectance (unit 1), 0 for a pixel that was never clear.
+        (pixels, bins, bands) float32 reflectance (unit 1), 0 for a pixel that was never clear.
     """
     found = [
         on_grid(values, clear.astype(np.float32), store.dates)
         for values, clear, _ in _chunks(store, regions)
     ]
-    return _flat(found)
+    return torch.from_numpy(np.concatenate(found))
 
 
 def on_grid(values: Floats, weight: Floats, dates: NDArray[np.int32]) -> Floats:
@@ -111,7 +111,3 @@ def _chunks(
         clear = ((qa & manifest.unclear_bits) == 0) & (pixels != 0).all(-1)
         values = pixels * np.float32(manifest.scale) + np.float32(manifest.offset)
         yield values, clear, np.cumsum(size) - size
-
-
-def _flat(grids: list[Floats]) -> Tensor:
-    return torch.from_numpy(np.concatenate(grids)).flatten(1)

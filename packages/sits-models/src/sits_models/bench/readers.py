@@ -148,6 +148,7 @@ def random_forest(
 READERS: dict[str, Reader] = {
     "kNN": knn, "linear": linear, "ridge": ridge, "random forest": random_forest,
 }  # fmt: skip
+"""By their names, what reads vectors; `rocket.mini_rocket` reads series."""
 
 
 def _choose[S](

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sits_models.contract import Batch
-from sits_models.data.items import Items, each_walk
 from sits_models.data.normalisation import Normalisation
-from sits_models.data.regions import RegionBatch
 from sits_models.data.table import PixelTable
 from sits_models.data.task_views import TaskViews
+from sits_models.data.windows import walks_of
 
 
 def vote(
@@ -44,26 +43,15 @@ def vote(
     Returns:
         (R, K) float32 on the CPU; rows add up to 1.
     """
-    assert views.walks is not None, "regions without walks cannot vote"
-    walks = each_walk(table, Items(regions), views.walks)
-    assert walks.walks is not None
-    owner = np.cumsum(walks.walks == 0) - 1
-    total = torch.zeros(0, 0)
-    for start in range(0, len(walks), batch_size):
-        some = slice(start, start + batch_size)
-        batch = RegionBatch(
-            table=table,
-            regions=torch.from_numpy(walks.regions[some]),
-            window=None,
-            run=seed,
-            epoch=-1,
-            normalisation=normalisation,
-            device=torch.device("cpu"),
-            walks=torch.from_numpy(walks.walks[some]),
-        )
+    total, votes = torch.zeros(0, 0), torch.zeros(len(regions), 1)
+    for owner, _, batch in walks_of(
+        table, regions, views=views, normalisation=normalisation, seed=seed, device=device,
+        batch_size=batch_size,
+    ):  # fmt: skip
         with torch.no_grad():
-            chances = classify(views.draw(batch.to(device))).softmax(-1).float().cpu()
+            chances = classify(batch).softmax(-1).float().cpu()
         if not len(total):
             total = torch.zeros(len(regions), chances.shape[1])
-        total.index_add_(0, torch.from_numpy(owner[some]), chances)
-    return total / torch.from_numpy(np.bincount(owner, minlength=len(regions)))[:, None]
+        total.index_add_(0, owner.cpu(), chances)
+        votes.index_add_(0, owner.cpu(), torch.ones(len(owner), 1))
+    return total / votes

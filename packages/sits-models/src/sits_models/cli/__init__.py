@@ -16,6 +16,7 @@ COMMANDS = (
     "bench",
     "change",
     "predict",
+    "explain",
     "report",
 )
 

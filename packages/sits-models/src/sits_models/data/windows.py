@@ -1,28 +1,33 @@
-"""Whole regions for a backbone: window after window along a curve, or as they lie on the ground."""
+"""Whole regions for a backbone: by windows along a curve, by walks, or as they lie on the ground."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sits_models.catalogue import Form
 from sits_models.contract import Batch
 from sits_models.data.curves import curve_windows
 from sits_models.data.forms import chip_batch, chip_index
+from sits_models.data.items import Items, each_walk
 from sits_models.data.normalisation import Normalisation
+from sits_models.data.regions import RegionBatch
 from sits_models.data.table import PixelTable
+from sits_models.data.task_views import TaskViews
 from sits_models.ops.gather import planar_batch
 
 
 class Shown(NamedTuple):
-    """Some windows, and where what a backbone says of them belongs.
+    """Some windows or walks, and where what a backbone says of them belongs.
 
     Args:
-        owner: (B,) int64 which of the regions each window shows, on the table's device.
+        owner: (B,) int64 which of the regions each shows, on the table's device.
         rows: (B, L) int64 region-local row at each position, -1 = none; of chips L is H · W.
-        batch: the windows.
+        batch: the images.
     """
 
     owner: Tensor
@@ -84,3 +89,44 @@ class Windows:
         if self.form == "curve":
             windows = (self.table.size[self.regions.to(self.table.device)] + self.shift) / self.length
         return -(-int(windows.ceil().sum()) // self.batch_size)
+
+
+def walks_of(
+    table: PixelTable,
+    regions: NDArray[np.int64],
+    *,
+    views: TaskViews,
+    normalisation: Normalisation | None,
+    seed: int,
+    device: torch.device | str = "cpu",
+    batch_size: int = 128,
+) -> Iterator[Shown]:
+    """The walks of some regions that tests see, in batches; those of a region follow each other.
+
+    Args:
+        table: the pixels.
+        regions: (R,) int64 positions in it, each once.
+        views: how walks are drawn, and how many; `views.walks` is not None.
+        normalisation: of the values; None leaves reflectance.
+        seed: of the run, part of the walks' key.
+        device: where batches are wanted.
+        batch_size: walks at once.
+    """
+    assert views.walks is not None, "regions without walks have none to show"
+    walks = each_walk(table, Items(regions), views.walks)
+    assert walks.walks is not None
+    owner = torch.from_numpy(np.cumsum(walks.walks == 0) - 1)
+    for start in range(0, len(walks), batch_size):
+        some = slice(start, start + batch_size)
+        drawn = RegionBatch(
+            table=table,
+            regions=torch.from_numpy(walks.regions[some]),
+            window=None,
+            run=seed,
+            epoch=-1,
+            normalisation=normalisation,
+            device=torch.device("cpu"),
+            walks=torch.from_numpy(walks.walks[some]),
+        )
+        batch = views.draw(drawn.to(device))
+        yield Shown(owner[some].to(table.device), batch["index"].to(table.device), batch)

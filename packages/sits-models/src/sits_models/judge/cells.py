@@ -23,7 +23,7 @@ from sits_models.errors import NotARun
 
 Numbers = NDArray[np.int64]
 
-_LIBRARIES = ("torch", "numpy", "scikit-learn", "lightning", "torchgeo")
+_LIBRARIES = ("torch", "numpy", "scikit-learn", "aeon", "lightning", "torchgeo")
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from sits_models import registry
-from sits_models.bench.features import Embedder, pick_device, pixel_places, view_length
-from sits_models.bench.floors import random_twin
+from sits_models.bench.features import Embedder, pick_device, view_length
+from sits_models.bench.floors import random_twin, raw_features
 from sits_models.bench.problem import Fold, Problem, pose
-from sits_models.bench.raw import raw_pixels, raw_regions
 from sits_models.bench.readers import READERS, fit_linear
+from sits_models.bench.rocket import mini_rocket
 from sits_models.checkpoint import check_card, load_backbone, read_card
 from sits_models.data.residence import open_table
 from sits_models.data.stores import open_one
@@ -28,7 +28,14 @@ from sits_models.judge.cells import Cell, Key, Numbers, code_hash, hash_of
 from sits_models.judge.config import BenchConfig, Entry
 from sits_models.judge.leaks import check_leaks
 
-TWIN, RAW, MAJORITY = "random-init", "raw features", "majority class"
+TWIN, RAW, MAJORITY, ROCKET = "random-init", "raw features", "majority class", "MiniRocket"
+
+FLOORS = (
+    (MAJORITY, ""), (RAW, "kNN"), (RAW, "linear"), (RAW, "ridge"), (RAW, "random forest"), (RAW, ROCKET),
+)  # fmt: skip
+"""Name and reader of those that every bench has."""
+
+_COSTLY = ("ridge", "random forest", ROCKET)
 
 _DESIGN = ("unit", "split", "folds", "block_m", "gap_m")
 
@@ -76,7 +83,7 @@ def all_tasks(config: BenchConfig) -> list[Task]:
     }
     for store, budget, seed in product(config.stores, config.budgets, range(config.seeds)):
         made = {"design": design, "code": code_hash(), "data": data[store]}
-        for name, reader in ((MAJORITY, ""), (RAW, "ridge"), (RAW, "random forest")):
+        for name, reader in FLOORS:
             tasks.append(
                 Task(Key(store, name, reader, budget, seed, made), None, twin=False, floor=True)
             )
@@ -194,12 +201,7 @@ class Bench:
     def _raw(self, store: str, problem: Problem) -> Tensor:
         which = store, RAW, False, 0
         if which not in self._features:
-            if problem.unit == "region":
-                found = raw_regions(problem.store, problem.regions)
-            else:
-                found = raw_pixels(problem.store, problem.regions)
-                found = found[pixel_places(problem.table, problem.regions, problem.items)]
-            self._features[which] = found
+            self._features[which] = raw_features(problem)
         return self._features[which]
 
 
@@ -222,7 +224,11 @@ def _majority(problem: Problem, fold: Fold) -> Said:
 
 def _read(problem: Problem, fold: Fold, features: Tensor, reader: str) -> Said:
     labels, groups = torch.from_numpy(problem.labels), torch.from_numpy(problem.groups)
-    train = problem.few_to_read(fold) if reader in ("ridge", "random forest") else fold.train
+    train = problem.few_to_read(fold) if reader in _COSTLY else fold.train
+    if reader == ROCKET:
+        named = mini_rocket(features[train], labels[train], features[fold.test], groups=groups[train])
+        return Said(named.numpy(), torch.zeros(len(fold.test), 0))
+    features = features.flatten(1)
     if reader == "linear":
         head = fit_linear(
             features[train],

@@ -17,7 +17,7 @@ _M0, _M1 = (np.uint64(number) for number in MULTIPLIERS)
 _W0, _W1 = (np.uint64(number) for number in WEYL)
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def decode_rows(
     which: NDArray[np.int64],
     digits: NDArray[np.uint16],
@@ -114,7 +114,7 @@ def decode_rows(
                     image[b, band, t, position] = np.float32(0) if none else value
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def centre_rows(
     yx: NDArray[np.int32],
     first: NDArray[np.int64],
@@ -141,7 +141,7 @@ def centre_rows(
                 metres[b, position, axis] = apart if index[b, position] >= 0 else np.float32(0)
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _philox(
     k0: np.uint64, k1: np.uint64, c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
@@ -154,7 +154,7 @@ def _philox(
     return c0, c1, c2, c3
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def philox_words(inputs: NDArray[np.int64], words: NDArray[np.int64]) -> None:
     """Write the random words of each key and counter, see `sits_data.philox`.
 
@@ -169,7 +169,7 @@ def philox_words(inputs: NDArray[np.int64], words: NDArray[np.int64]) -> None:
         words[n, 0], words[n, 1], words[n, 2], words[n, 3] = _philox(k0, k1, c0, c1, c2, c3)
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def walk_on(
     neighbours: NDArray[np.int32],
     degree: NDArray[np.int32],
@@ -220,7 +220,7 @@ def walk_on(
                 rows[b, walk, step] = here
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _column(
     neighbours: NDArray[np.int32],
     degree: NDArray[np.int32],

@@ -40,7 +40,7 @@ def gather_raw(
     return out
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _copy(
     flat: NDArray[np.uint16], rows: NDArray[np.int64], width: int, count: int, out: NDArray[np.uint16]
 ) -> int:
@@ -61,7 +61,7 @@ def _copy(
     return -1
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc,unused-ignore]
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _copy_past_cache(
     flat: NDArray[np.uint16], rows: NDArray[np.int64], width: int, count: int, out: NDArray[np.uint16]
 ) -> int:
