@@ -33,6 +33,10 @@ MODELS: dict[str, tuple[str, dict[str, object]]] = {
     "resnet": ("timm_resnet18", {"network": "resnet10t", "stride": 8}),
     "squeeze-excite": ("timm_resnet18", {"network": "mobilenetv3_small_050", "stride": 32}),
     "convnext": ("timm_convnext_atto", {"network": "test_convnext", "stride": 8}),
+    "regular": (
+        "regular_dates",
+        {"of": "series_transformer", "every": 20, "of_args": {"dim": 32, "depth": 1, "hidden": 48}},
+    ),
     "utae": ("utae", {"encoder": (16, 16, 32), "decoder": (16, 16, 32), "heads": 8, "dim": 64}),
     "conv_lstm": ("conv_lstm", {"hidden": 16}),
 }

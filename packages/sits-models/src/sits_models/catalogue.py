@@ -191,6 +191,13 @@ BUILT_IN: tuple[Card, ...] = (
         parameters=722_496,
     ),
     Card(
+        name="regular_dates",
+        kind="backbones",
+        target="sits_models.backbones.regular:RegularDates",
+        summary="Another backbone (of) on series interpolated to every 10 days.",
+        paper="after Inglada et al., Remote Sensing 9(1) 95, 2017",
+    ),
+    Card(
         name="siamese",
         kind="backbones",
         target="sits_models.backbones.siamese:Siamese",
