@@ -2,8 +2,8 @@
 
 Every model is trained and judged by `sits-models bench`: 5 seeds, 2 folds of blocks, 300 steps of 32
 samples, ResNet-18 cut at stride 8 unless it is named otherwise. Pairs of models that the paper ranks are
-then compared on the same draws of blocks. Prints a table and writes benchmarks/results/findings-SITE.json;
-it goes on where it was stopped. `--site flanders` needs `--catalog`, a folder like flanders-2019.
+then compared on the same draws of blocks. Prints a table and writes
+benchmarks/results/findings-SITE.json; it goes on where it was stopped. `--site flanders` needs `--catalog`, a folder like flanders-2019.
 
 Source of the claims: Chelali, Kurtz, Puissant and Vincent, CVIU 208-209 (2021) 103221.
 """
@@ -58,7 +58,7 @@ ENTRIES: list[dict[str, object]] = [
     resnet("Hilbert", {"data.order": "hilbert", "data.length": 64}),
     resnet("snake", {"data.order": "snake", "data.length": 64}),
     resnet("spiral", {"data.order": "spiral", "data.length": 64}),
-    resnet("slices", walks(50, 0.7, "line")),
+    resnet("rows", walks(50, 0.7, "x")),
     {"name": "RW50 interpolated", "backbone": "regular_dates",
      "settings": {"model.backbone_args": INTERPOLATED, **walks(50, 0.7)}},
     {"name": "ConvLSTM", "backbone": "conv_lstm", "settings": {"data.batch_size": 8}},
@@ -74,7 +74,7 @@ PAIRS: list[tuple[str, str]] = [
     ("RW50", "Hilbert"),
     ("RW50", "snake"),
     ("RW50", "spiral"),
-    ("RW50", "slices"),
+    ("RW50", "rows"),
     ("Hilbert", "snake"),
     ("Hilbert", "spiral"),
     ("RW50", "RW50 interpolated"),
