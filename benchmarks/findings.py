@@ -3,7 +3,8 @@
 Every model is trained and judged by `sits-models bench`: 5 seeds, 2 folds of blocks, 300 steps of 32
 samples, ResNet-18 cut at stride 8 unless it is named otherwise. Pairs of models that the paper ranks are
 then compared on the same draws of blocks. Prints a table and writes
-benchmarks/results/findings-SITE.json; it goes on where it was stopped. `--site flanders` needs `--catalog`, a folder like flanders-2019.
+benchmarks/results/findings-SITE.json; it goes on where it was stopped. `--site flanders` needs
+`--catalog`, a folder like flanders-2019.
 
 Source of the claims: Chelali, Kurtz, Puissant and Vincent, CVIU 208-209 (2021) 103221.
 """
@@ -125,6 +126,7 @@ def main() -> None:
     for pair, (text, verdict) in compared.items():
         print(f"| {pair} | {text} | {verdict} |")
     out = Path(f"benchmarks/results/findings-{asked.site}.json")
+    out.parent.mkdir(parents=True, exist_ok=True)
     figures = {"rows": [row.model_dump(exclude={"cells"}) for row in done.rows], "pairs": compared}
     out.write_text(json.dumps(figures, indent=1) + "\n")
 
