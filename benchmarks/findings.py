@@ -1,6 +1,6 @@
 """The findings of the Deep-STaR paper, checked: `python -m benchmarks.findings --site simulated`.
 
-Every model is trained and judged by `sits-models bench`: 5 seeds, 2 folds of blocks, 300 steps of 32
+Every model is trained and judged by `sits-models bench`: 5 seeds, 2 folds of blocks, 150 steps of 32
 samples, ResNet-18 cut at stride 8 unless it is named otherwise. Pairs of models that the paper ranks are
 then compared on the same draws of blocks. Prints a table and writes
 benchmarks/results/findings-SITE.json; it goes on where it was stopped. `--site flanders` needs
@@ -35,7 +35,7 @@ from sits_models.judge.cells import load_cell
 from sits_models.judge.table import BenchRow
 
 CUT = "{stride: 8}"
-INTERPOLATED = "{of: timm_resnet18, of_args: {stride: 8}, every: 20}"
+INTERPOLATED = "{of: timm_resnet18, of_args: {stride: 8}, every: 30}"
 
 
 def walks(length: int, share: float, order: str = "walk:iid") -> dict[str, object]:
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("benchmarks/work/findings"))
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=150)
     asked = parser.parse_args()
     if asked.site == "flanders" and asked.catalog is None:
         parser.error("the site flanders needs --catalog, a folder like flanders-2019")
@@ -132,10 +132,10 @@ def main() -> None:
 
 
 def simulated(work: Path) -> tuple[Path, dict[str, object]]:
-    """604 parcels of 11 classes, 36 dates, 4 bands."""
+    """Some 300 parcels of 11 classes, 24 dates, 4 bands."""
     out = work / "store.planar"
     if not out.exists():
-        made = simulate_catalog(work / "catalogue", size_px=240, dates=36)
+        made = simulate_catalog(work / "catalogue", size_px=168, dates=24)
         bands = ("B02", "B03", "B04", "B08")
         _cube(work, str(made.catalog), made.aoi, ("2021-01-01", "2022-12-31"), bands)
         parcels = Parcels(path=str(work / "catalogue/parcels.gpkg"))
