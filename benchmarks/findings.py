@@ -27,12 +27,12 @@ from sits_data.grid import cube_grid
 from sits_data.plan import Request
 from sits_data.simulate import simulate_catalog
 from sits_data.store import ColumnLabels, Parcels, RasterLabels, Recipe, Superpixels
+from sits_models.bench.cells import load_cell
 from sits_models.bench.intervals import difference, sums_by_block
 from sits_models.bench.metrics import mean_f1
+from sits_models.bench.rows import BenchRow
 from sits_models.data.stores import open_one
 from sits_models.judge import judge
-from sits_models.judge.cells import load_cell
-from sits_models.judge.table import BenchRow
 
 CUT = "{stride: 8}"
 INTERPOLATED = "{of: timm_resnet18, of_args: {stride: 8}, every: 30}"

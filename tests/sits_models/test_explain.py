@@ -38,6 +38,7 @@ from sits_models.explain.saliency import Classifier, Saliency
 from sits_models.explain.semantic import Semantic, back_project, nothing_yet
 from sits_models.explain.temporal import Profiles
 from sits_models.registry import create
+from sits_models.report import report
 
 BACKBONES = ["planar_vit_nano", "deepstar_cviu2021", "timm_resnet18", "ltae"]
 
@@ -397,6 +398,9 @@ def test_explain_leaves_maps_tables_and_figures(parcels: Path, tmp_path: Path) -
     assert sum(int(line["kept"]) for line in dates) == done.kept
     about = json.loads((folder / "explain.json").read_text())
     assert about["intruders"]["regions"] == 10
+    page = report([folder], tmp_path / "page.html").read_text()
+    assert page.count("data:image/png") == 4  # dates, the map, two regions
+    assert "Planted intruders: intersection over union" in page
     assert done.intruders is not None
     assert set(done.intruders.floors) == {"the same classifier on single pixels", "k-means"}
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from sits_models.bench.cells import load_cell
 from sits_models.bench.design import Design
 from sits_models.bench.metrics import confusion_matrix, mean_f1
 from sits_models.bench.problem import Fold, Problem, pose
@@ -17,7 +18,7 @@ from sits_models.cli import main
 from sits_models.data.residence import open_table
 from sits_models.data.stores import open_one
 from sits_models.errors import InvalidConfig, LeakyFolds
-from sits_models.judge.cells import Key, load_cell
+from sits_models.judge.cells import Key
 from sits_models.judge.config import read_config
 from sits_models.judge.leaks import check_leaks
 

@@ -176,7 +176,11 @@ def test_text_from_outside_is_escaped(tmp_path: Path, parcels: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"runs": ["nothing"]}, NotARun, "a run is a folder with run.json, card.json or scores.json"),
+        (
+            {"runs": ["nothing"]},
+            NotARun,
+            "neither a run (run.json, card.json or scores.json) nor",
+        ),
         ({"runs": ["map.tif"]}, NotARun, "give what --out named"),
         ({"runs": []}, InvalidRequest, "a report shows at least one run"),
         ({"out": "page.txt"}, InvalidRequest, "use --out NAME.html"),
@@ -251,7 +255,7 @@ def test_command_prints_the_place(runs: Path, tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
-    assert "a run is a folder with run.json" in done.stderr
+    assert "is neither a run (run.json" in done.stderr
 
 
 MEASURE = """

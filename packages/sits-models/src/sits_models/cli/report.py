@@ -17,11 +17,13 @@ from sits_models.cli.options import OutPath
 def report(*, runs: tuple[Path, ...], maps: tuple[Path, ...], cube: Path | None, out: Path) -> None:
     """Show runs on one page: data, views, curves, scores beside floors, maps, embeddings.
 
-    Probes within a run come along, and the run that a classifier began with. The page is one file that
-    loads nothing from a network.
+    Probes within a run come along, and the run that a classifier began with. Folders of bench and
+    explain show models compared, with intervals, and what a classifier looked at. The page is one file
+    that loads nothing from a network.
 
     \b
     sits-models report runs/finetune --out report.html
+    sits-models report bench explained --out compared.html
     sits-models report runs/simclr runs/dino --map map.tif
     """
     from sits_models.report import report as write

@@ -19,11 +19,13 @@ from tqdm import tqdm
 
 from sits_data.output import write_atomically, writing_to
 from sits_data.plot.page import ACCENT, QUIET
+from sits_models.bench.cells import Cell, load_cell, save_cell
+from sits_models.bench.rows import BenchRow
 from sits_models.data.stores import open_one
 from sits_models.errors import InvalidConfig, NotARun
-from sits_models.judge.cells import Cell, code_hash, load_cell, save_cell
+from sits_models.judge.cells import code_hash
 from sits_models.judge.config import BenchConfig, read_config
-from sits_models.judge.table import BenchRow, as_text, make_rows
+from sits_models.judge.table import as_text, make_rows
 from sits_models.judge.work import Bench, Task, all_tasks, cautions
 from sits_models.report.curves import STYLE
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from sits_models import registry
+from sits_models.bench.cells import Cell, Numbers
 from sits_models.bench.features import Embedder, pick_device, view_length
 from sits_models.bench.floors import random_twin, raw_features
 from sits_models.bench.problem import Fold, Problem, pose
@@ -24,7 +25,7 @@ from sits_models.checkpoint import check_card, load_backbone, read_card
 from sits_models.data.residence import open_table
 from sits_models.data.stores import open_one
 from sits_models.finetune import prepare
-from sits_models.judge.cells import Cell, Key, Numbers, code_hash, hash_of
+from sits_models.judge.cells import Key, code_hash, hash_of
 from sits_models.judge.config import BenchConfig, Entry
 from sits_models.judge.leaks import check_leaks
 

@@ -15,16 +15,28 @@ from sits_data.errors import InvalidRequest, SitsDataError
 from sits_data.manifest import LabelClass
 from sits_data.output import write_atomically, writing_to
 from sits_data.store import PlanarStore
+from sits_models.bench.scores import SCORES
+from sits_models.checkpoint import CARD
+from sits_models.errors import NotARun
 from sits_models.report.cards import CardView, RunLine, card_view, run_line
+from sits_models.report.compared import BENCH, Compared, compare_bench, is_bench
 from sits_models.report.embedding import Projection, project
 from sits_models.report.findings import Finding
-from sits_models.report.folder import RunFolder, find_stores, read_folders, with_parents
+from sits_models.report.folder import (
+    RunFolder,
+    find_stores,
+    is_run,
+    read_folders,
+    with_parents,
+)
 from sits_models.report.judgement import Judgement, Sides, judge, side_by_side
 from sits_models.report.land import Timeline, timeline
+from sits_models.report.looked_at import EXPLAINED, LookedAt, is_explained, looked_at
 from sits_models.report.maps import MapView, view_map
-from sits_models.report.top import Tile, headline, lead, tiles
+from sits_models.report.top import Tile, bench_lead, bench_tiles, headline, lead, tiles
 from sits_models.report.training import Training, trainings
 from sits_models.report.views import View, planar_views
+from sits_models.runs import RUN
 
 __all__ = ["report"]
 
@@ -39,6 +51,8 @@ class Page:
         views, judgements, projections: each with the name of its run.
         maps: each with the name of the run that drew it, empty where none noted it.
         sides: the judged runs beside each other, where there are several.
+        benches: tables of models and floors.
+        looked: what classifiers looked at.
         contents: anchor and title of each section that there is.
         missing: what is left out and how to get it.
         css: of the page.
@@ -54,6 +68,8 @@ class Page:
     trainings: tuple[Training, ...]
     judgements: tuple[tuple[str, Judgement], ...]
     sides: Sides | None
+    benches: tuple[Compared, ...]
+    looked: tuple[LookedAt, ...]
     maps: tuple[tuple[str, MapView], ...]
     projections: tuple[tuple[str, Projection], ...]
     contents: tuple[tuple[str, str], ...]
@@ -68,10 +84,12 @@ _SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("views", "What the model sees", "pretrain keeps views of its first batch"),
     ("training", "Training", "no run logged anything"),
     ("scores", "Scores", "sits-models probe and finetune make them"),
+    ("compared", "Models compared", ""),
+    ("looked", "What it looked at", ""),
     ("map", "Map", "draw one with sits-models predict, then give it with --map"),
     ("embedding", "Embeddings", "pretrain keeps them when it ends"),
 )  # fmt: skip
-"""Of each optional section, in the order of the page: anchor, title, what is missing without it."""
+"""Of each optional section, in the order of the page: anchor, title, what a run misses without it."""
 
 
 def report(
@@ -87,8 +105,9 @@ def report(
     named at its end. A model that does not beat a floor is said not to, in words.
 
     Args:
-        runs: run folders of pretrain, probe and finetune, in the order of the page. Runs within them,
-            runs that training began with, and maps that predict has noted there, come along.
+        runs: run folders of pretrain, probe and finetune, in the order of the page, and folders of
+            bench and explain. Runs and explanations within them, runs that training began with, and maps
+            that predict has noted there, come along.
         out: the page, `NAME.html`; one that is there is replaced.
         maps: more maps.
         cube: that was mapped, to show the land beside the maps; by default the noted one.
@@ -107,8 +126,20 @@ def report(
         raise InvalidRequest(f"the report is a page, {out} is not named so; use --out NAME.html")
     if not runs:
         raise InvalidRequest("a report shows at least one run, got none; give the folders of some")
-    folders = with_parents(read_folders(map(Path, runs)))
-    page = _page(folders, list(map(Path, maps)), cube)
+    given = list(dict.fromkeys(map(Path, runs)))
+    benches = [one for one in given if is_bench(one)]
+    told = [one for one in given if is_explained(one)]
+    others = [one for one in given if one not in (*benches, *told)]
+    _check(others)
+    folders = with_parents(read_folders(others))
+    told += [file.parent for one in folders for file in sorted(one.path.glob(f"*/{EXPLAINED}"))]
+    page = _page(
+        folders,
+        list(map(Path, maps)),
+        cube,
+        benches=tuple(map(compare_bench, benches)),
+        looked=tuple(map(looked_at, dict.fromkeys(told))),
+    )
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -122,7 +153,24 @@ def report(
     return out
 
 
-def _page(folders: list[RunFolder], maps: list[Path], cube: Path | str | None) -> Page:
+def _check(folders: Sequence[Path]) -> None:
+    """Stop where a folder is nothing that can be shown; the message names all that could be."""
+    for folder in folders:
+        if not is_run(folder):
+            raise NotARun(
+                f"{folder} is neither a run ({RUN}, {CARD} or {SCORES}) nor a bench ({BENCH}) nor an "
+                f"explanation ({EXPLAINED}); give what --out named"
+            )
+
+
+def _page(
+    folders: list[RunFolder],
+    maps: list[Path],
+    cube: Path | str | None,
+    *,
+    benches: tuple[Compared, ...],
+    looked: tuple[LookedAt, ...],
+) -> Page:
     stores = {
         folder.path: find_stores(folder, [one for one in folders if one is not folder])
         for folder in folders
@@ -142,15 +190,20 @@ def _page(folders: list[RunFolder], maps: list[Path], cube: Path | str | None) -
     curves = tuple(trainings(folders))
     map_views = tuple(_maps(folders, maps, cube, stores))
     projections = tuple(_projections(folders, stores))
-    shown = [bool(part) for part in (timelines, views, curves, judgements, map_views, projections)]
+    parts = (timelines, views, curves, judgements, benches, looked, map_views, projections)
+    shown = list(map(bool, parts))
     left_out = [
-        f"{title}: {how}." for (_, title, how), there in zip(_SECTIONS, shown, strict=True) if not there
+        f"{title}: {how}."
+        for (_, title, how), there in zip(_SECTIONS, shown, strict=True)
+        if folders and how and not there
     ]
     left_out += [f"{one.name}: {what}." for _, one in map_views for what in one.missing]
+    left_out += [f"{one.name}: {what}." for one in benches for what in one.missing]
+    names = [*(one.name for one in benches), *(one.name for one in looked)]
     return Page(
-        title=headline(folders, judged),
-        lead=lead(judgements),
-        tiles=tiles(folders, judged),
+        title=headline(folders, judged) if folders else " and ".join(names),
+        lead=lead(judgements) if judged or not benches else bench_lead(benches),
+        tiles=tiles(folders, judged) if judged or not benches else bench_tiles(benches),
         runs=tuple(map(run_line, folders)),
         cards=tuple(card_view(folder.name, folder.card) for folder in folders if folder.card),
         timelines=timelines,
@@ -158,10 +211,12 @@ def _page(folders: list[RunFolder], maps: list[Path], cube: Path | str | None) -
         trainings=curves,
         judgements=judgements,
         sides=side_by_side(judgements),
+        benches=benches,
+        looked=looked,
         maps=map_views,
         projections=projections,
         contents=(
-            ("runs", "Runs and data"),
+            *((("runs", "Runs and data"),) if folders else ()),
             *((anchor, title) for anchor, title, _ in compress(_SECTIONS, shown)),
         ),
         missing=tuple(left_out),

@@ -49,8 +49,12 @@ class RunFolder:
     def name(self) -> str:
         """For headings: the folder's name, with the run's before it where it lies in one."""
         path = self.path.resolve()
-        inside = any((path.parent / name).is_file() for name in _KNOWN)
-        return f"{path.parent.name}/{path.name}" if inside else path.name
+        return f"{path.parent.name}/{path.name}" if is_run(path.parent) else path.name
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run, or what a probe left in one."""
+    return any((folder / name).is_file() for name in _KNOWN)
 
 
 def read_folders(paths: Iterable[Path]) -> list[RunFolder]:
@@ -62,7 +66,7 @@ def read_folders(paths: Iterable[Path]) -> list[RunFolder]:
     """
     found: list[Path] = []
     for path in paths:
-        if not any((path / name).is_file() for name in _KNOWN):
+        if not is_run(path):
             raise NotARun(
                 f"a run is a folder with {RUN}, {CARD} or {SCORES}, {path} has none; "
                 "give what --out named"

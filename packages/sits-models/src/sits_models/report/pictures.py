@@ -14,6 +14,7 @@ from sits_data.plot.colour import Pixels, choose_composite, choose_stretch, pain
 _VEIL, _STROKE, _MISSING = np.full(3, 0.87), np.full(3, 0.66), np.full(3, 0.62)
 _CELL_PX = 20, 8
 _PALE, _DARK = np.array([233, 241, 247]), np.array([0, 74, 122])
+_RIGHT, _WRONG = np.array([176, 188, 199]), np.array([213, 94, 0])
 _GAMMA = 0.8
 
 
@@ -43,16 +44,28 @@ def paint_classes(indices: NDArray[np.integer], colours: Sequence[str]) -> NDArr
 
 def paint_confidence(sure: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Probabilities from pale (0) to dark (1): (y, x, 4); transparent where they are NaN."""
-    known = np.isfinite(sure)
-    share = np.clip(np.where(known, sure, 0), 0, 1)[..., None]
-    colours = _PALE + share * (_DARK - _PALE)
+    return _between(sure, _PALE, _DARK)
+
+
+def paint_errors(share: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """How often something is wrong, from grey (0) to orange (1): (y, x, 4); transparent where NaN."""
+    return _between(share, _RIGHT, _WRONG)
+
+
+def _between(
+    values: NDArray[np.float32], low: NDArray[np.integer[Any]], high: NDArray[np.integer[Any]]
+) -> NDArray[np.uint8]:
+    known = np.isfinite(values)
+    share = np.clip(np.where(known, values, 0), 0, 1)[..., None]
+    colours = low + share * (high - low)
     opaque = 255 * known[..., None]
     return np.asarray(np.concatenate([np.round(colours), opaque], axis=-1), dtype=np.uint8)
 
 
-def gradient() -> str:
-    """The colours of `paint_confidence` from 0 to 1, as stops of a CSS gradient."""
-    return ", ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in (_PALE, _DARK))
+def gradient(*, errors: bool = False) -> str:
+    """The colours of `paint_confidence`, or of `paint_errors`, from 0 to 1, as stops of a gradient."""
+    ends = (_RIGHT, _WRONG) if errors else (_PALE, _DARK)
+    return ", ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in ends)
 
 
 def paint_ground(pixels: Pixels, clear: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sits_models.report.compared import Compared, Table
 from sits_models.report.curves import PANELS
 from sits_models.report.findings import Finding, signed
 from sits_models.report.folder import RunFolder
@@ -78,3 +79,32 @@ def tiles(folders: Sequence[RunFolder], judgements: Sequence[Judgement]) -> tupl
         for name in wanted
         if name in logs
     )
+
+
+def bench_lead(benches: Sequence[Compared]) -> Finding:
+    """The result of the best model of all tables."""
+    table = _best_table(benches)
+    if table is None:
+        return Finding("note", "Only floors were judged, no model.")
+    return table.findings[0]
+
+
+def bench_tiles(benches: Sequence[Compared]) -> tuple[Tile, ...]:
+    """The best model beside the best floor of its table."""
+    table = _best_table(benches)
+    if table is None:
+        return ()
+    model = table.lines[0].row
+    found = [Tile(f"{model.macro_f1.value:.3f}", "macro-F1 of the best model", model.title)]
+    if table.best_floor is not None:
+        gain = model.macro_f1.value - table.best_floor
+        tone = "good" if table.findings[0].kind == "above" else "null"
+        found.append(Tile(f"{table.best_floor:.3f}", "macro-F1 of the best floor", "same blocks"))
+        found.append(Tile(signed(gain), "difference", f"mean of {table.seeds} seeds", tone))
+    return (*found, Tile(f"{table.samples:,}", "samples tested", f"in {table.blocks} blocks of land"))
+
+
+def _best_table(benches: Sequence[Compared]) -> Table | None:
+    """That of the best model; None where there is none."""
+    with_models = [table for one in benches for table in one.tables if table.findings]
+    return max(with_models, key=lambda table: table.lines[0].row.macro_f1.value, default=None)
