@@ -78,7 +78,7 @@ def test_a_bench_has_every_part(tmp_path: Path, parcels: Path) -> None:
         (
             -0.1,
             "level",
-            "level with “raw, ridge”, as the interval of the difference holds 0. A null result",
+            "level with “raw, ridge”, as the interval of the difference holds 0",
         ),
         (-0.5, "below", "below “raw, ridge”. A null result"),
     ],
