@@ -141,6 +141,26 @@ def planarize(settings: dict[str, Any]) -> None:
     _report(time.perf_counter() - began, 0)
 
 
+def predict(settings: dict[str, Any]) -> None:
+    """A map of a cube by a classifier."""
+    from sits_models.predict import predict as draw
+
+    began = time.perf_counter()
+    done = draw(
+        settings["checkpoint"], settings["cube"], settings["out"],
+        device="cpu", threads=2, overwrite=True,
+    )  # fmt: skip
+    _report(time.perf_counter() - began, done.pixels)
+
+
+def predict_imports(_settings: dict[str, Any]) -> None:
+    """What predict takes before it does anything."""
+    import sits_models.backbones.planar_vit
+    import sits_models.predict  # noqa: F401
+
+    _report(0.0, 0)
+
+
 def zarr_blocks(settings: dict[str, Any]) -> None:
     """Read every block of reflectance and qa with one call of zarr-python, and drop it."""
     from sits_data.cube import open_raw
@@ -259,8 +279,19 @@ def _report(seconds: float, checksum: int) -> None:
 
 
 _ALL = (
-    *(ours, odc_uint16, odc_float32, odc_threads, planarize, zarr_blocks, zarr_decode, zarrs_decode),
-    *(fields, imports),
+    *(
+        ours,
+        odc_uint16,
+        odc_float32,
+        odc_threads,
+        planarize,
+        predict,
+        predict_imports,
+        zarr_blocks,
+        zarr_decode,
+        zarrs_decode,
+    ),
+    *(fields, imports, predict, predict_imports),
 )
 SIDES: dict[str, Callable[[dict[str, Any]], None]] = {side.__name__: side for side in _ALL}
 

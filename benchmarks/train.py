@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.measure import run_side
 from benchmarks.planar import alternately, cube_of, machine, rounded, spread
 from benchmarks.stores import write_store
 from sits_data.bands import DEFAULT_BANDS
@@ -39,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("benchmarks/work"))
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", choices=["step", "predict", "judge"])
+    parser.add_argument("--only", choices=["step", "predict", "memory", "judge"])
     arguments = parser.parse_args()
     work: Path = arguments.work.resolve()
     rows: dict[str, Row] = {}
@@ -51,6 +52,10 @@ def main() -> None:
         "predict": (
             "predict / bare forward of the same windows, CPU (reach 1.25)",
             lambda: predicting(work, arguments.runs),
+        ),
+        "memory": (
+            "peak memory of predict above its imports, 2048² over 512² pixels (reach 1.2)",
+            lambda: memory(work),
         ),
         "judge": (
             "seconds of 1 000 bootstrap draws over 100 000 predictions (reach 10)",
@@ -104,17 +109,7 @@ def steps(work: Path, runs: int, *, size: int = 32) -> Row:
 
 def predicting(work: Path, runs: int) -> Row:
     """A map of 252² pixels, 36 dates, 10 bands by `planar_vit_nano`, against its forward alone."""
-    cube, run = cube_of(work, 256), work / "classifier"
-    if not (run / "card.json").exists():
-        torch.manual_seed(0)
-        backbone = create("backbones", "planar_vit_nano", in_channels=10)
-        classes = tuple(LabelClass(code=k, name=f"{k}", colour="#808080") for k in range(10))
-        card = ModelCard(
-            kind="classifier", classes=classes, backbone="planar_vit_nano",
-            backbone_arguments={"in_channels": 10}, bands=DEFAULT_BANDS, resolution_m=10,
-            mask="standard", normalisation=_normalisation(), views={"length": 64},
-        )  # fmt: skip
-        save_checkpoint(run, backbone, card, torch.nn.Linear(96, 10))
+    cube, run = cube_of(work, 256), classifier(work)
     backbone, head, raw = load_backbone(run), load_head(run), open_raw(cube)
     (strip,) = list(strips_of(raw, chip_px=32))
     with ThreadPoolExecutor(2) as pool:
@@ -143,6 +138,36 @@ def predicting(work: Path, runs: int) -> Row:
     return spread(ratios) | {
         "predict_s": rounded(statistics.median(mapped)), "bare_s": rounded(statistics.median(forward))
     }  # fmt: skip
+
+
+def memory(work: Path) -> Row:
+    """Maps of 510² and 2046² pixels, 36 dates and 10 bands by `planar_vit_nano`, a process each."""
+    run = str(classifier(work))
+    imports = run_side("predict_imports", {}).peak_mb
+    above: dict[int, float] = {}
+    for side in (512, 2048):
+        settings = {"checkpoint": run, "cube": str(cube_of(work, side)), "out": str(work / "large.tif")}
+        above[side] = run_side("predict", settings).peak_mb - imports
+    return {
+        "ratio": rounded(above[2048] / above[512]),
+        "mb_512": round(above[512]), "mb_2048": round(above[2048]), "mb_imports": round(imports),
+    }  # fmt: skip
+
+
+def classifier(work: Path) -> Path:
+    """`planar_vit_nano` with random weights, for 10 classes."""
+    run = work / "classifier"
+    if not (run / "card.json").exists():
+        torch.manual_seed(0)
+        backbone = create("backbones", "planar_vit_nano", in_channels=10)
+        classes = tuple(LabelClass(code=k, name=f"{k}", colour="#808080") for k in range(10))
+        card = ModelCard(
+            kind="classifier", classes=classes, backbone="planar_vit_nano",
+            backbone_arguments={"in_channels": 10}, bands=DEFAULT_BANDS, resolution_m=10,
+            mask="standard", normalisation=_normalisation(), views={"length": 64},
+        )  # fmt: skip
+        save_checkpoint(run, backbone, card, torch.nn.Linear(96, 10))
+    return run
 
 
 def judging(runs: int) -> Row:

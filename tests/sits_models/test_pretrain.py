@@ -181,10 +181,10 @@ def finish(process: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize(
     ("stop", "whole"),
     [
-        (signal.SIGKILL, "--trainer.max_steps=70"),
-        (signal.SIGKILL, "--trainer.max_epochs=4"),
-        (signal.SIGTERM, "--trainer.max_steps=70"),
-        (signal.SIGINT, "--trainer.max_steps=70"),
+        (signal.SIGKILL, "--trainer.max_steps=120"),
+        (signal.SIGKILL, "--trainer.max_epochs=8"),
+        (signal.SIGTERM, "--trainer.max_steps=120"),
+        (signal.SIGINT, "--trainer.max_steps=120"),
     ],
     indirect=["whole"],
 )
