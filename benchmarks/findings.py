@@ -145,7 +145,7 @@ def simulated(work: Path) -> tuple[Path, dict[str, object]]:
             orders=("hilbert", "snake", "spiral"),
         )
         planarize(work / "field.zarr", out, recipe=recipe)
-    return out, {"gap_m": 0}
+    return out, {"block_m": 250, "gap_m": 0}
 
 
 def flanders(work: Path, catalog: Path) -> tuple[Path, dict[str, object]]:
