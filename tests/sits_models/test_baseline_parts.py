@@ -7,9 +7,11 @@ import timm
 import torch
 from torch import nn
 
+from sits_models.backbones import photographs
 from sits_models.backbones.fourier import date_code, main_year
 from sits_models.backbones.ltae import MasterQueries
 from sits_models.backbones.norms import BatchNorm, SeenGroupNorm
+from sits_models.backbones.photographs import learned_or_new
 from sits_models.backbones.pse_ltae import PixelSet
 from sits_models.backbones.series import clear_series, features, shown
 from sits_models.backbones.timm_cnn import TimmCNN
@@ -105,6 +107,7 @@ def test_weights_of_photographs(
             raise OSError("no route to host")
         return dict(published)
 
+    monkeypatch.setattr(photographs, "_missing", set())
     monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", download)
     monkeypatch.setattr("timm.models._builder.load_state_dict_from_url", download)
     with caplog.at_level(logging.WARNING, "sits_models"):
@@ -115,6 +118,24 @@ def test_weights_of_photographs(
         return
     assert made.starts_from == "ImageNet (timm, resnet10t)"
     first = dict(made.network.named_parameters())["conv1.0.weight"]
-    # Three bands and three more channels: the filters twice, half as strong.
-    expected = published["conv1.0.weight"].repeat(1, 2, 1, 1) * 0.5
+    # Three bands and three more channels: the mean of three filters six times, half as strong.
+    expected = published["conv1.0.weight"].mean(1, keepdim=True).repeat(1, 6, 1, 1) * 0.5
     torch.testing.assert_close(first, expected)
+
+
+def test_missing_weights_are_asked_for_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = []
+
+    def make(learned: bool) -> nn.Module:
+        if learned:
+            asked.append(True)
+            raise OSError("no route to host")
+        return nn.Identity()
+
+    monkeypatch.setattr(photographs, "_missing", set())
+    with caplog.at_level(logging.WARNING, "sits_models"):
+        found = [learned_or_new(make, "a network") for _ in range(3)]
+    assert [learned for _, learned in found] == [False] * 3
+    assert (len(asked), len(caplog.records)) == (1, 1)

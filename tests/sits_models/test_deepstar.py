@@ -17,6 +17,7 @@ from torchvision.models import squeezenet1_1
 from sits_data import open_store
 from sits_data.errors import InvalidRequest
 from sits_data.export.images import SIDE, Canvas, Curve, dates_by_year, stretch
+from sits_models.backbones import photographs
 from sits_models.backbones.canvas import Fit, paint
 from sits_models.backbones.deepstar import DeepSTaR
 from sits_models.contract import Batch
@@ -137,6 +138,7 @@ def test_missing_photographs_are_said(
             raise OSError("no route to host")
         return squeezenet1_1()
 
+    monkeypatch.setattr(photographs, "_missing", set())
     monkeypatch.setattr("sits_models.backbones.deepstar.squeezenet1_1", nowhere)
     with caplog.at_level(logging.WARNING, "sits_models"):
         made = DeepSTaR(3, pretrained=True)
@@ -147,6 +149,7 @@ def test_missing_photographs_are_said(
 def test_photographs_are_where_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a file in the place and layout of torchvision's, on a machine that has it."""
     learned = squeezenet1_1()
+    monkeypatch.setattr(photographs, "_missing", set())
     monkeypatch.setattr(
         "torchvision.models._api.load_state_dict_from_url", lambda *_, **__: learned.state_dict()
     )

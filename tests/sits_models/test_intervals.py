@@ -7,6 +7,8 @@ from sits_models.bench.intervals import FEWEST, difference, interval, sums_by_bl
 from sits_models.bench.metrics import (
     calibration_counts,
     calibration_error,
+    change_f1,
+    kappa,
     mean_f1,
     overall_accuracy,
 )
@@ -48,15 +50,17 @@ def test_intervals_hold_the_truth_as_often_as_they_say(
     blocks: int, accuracy: float, alike: float
 ) -> None:
     draws, trials = np.random.default_rng(4), 2000
-    held = np.zeros(3)
+    held = np.zeros(4)
     for trial in range(trials):
         one, other = judged(draws, blocks, accuracy, alike)
         found = [
             interval(one[None], overall_accuracy, seed=trial, draws=200),
             interval(one[None], mean_f1, seed=trial, draws=200),
+            interval(one[None], kappa, seed=trial, draws=200, least=-1),
             difference(one[None], other[None], overall_accuracy, seed=trial, draws=200),
         ]
-        truth = accuracy, accuracy, 0.1
+        chance = 1 / CLASSES
+        truth = accuracy, accuracy, (accuracy - chance) / (1 - chance), 0.1
         held += [one.low <= value <= one.high for one, value in zip(found, truth, strict=True)]
     assert (held / trials >= 0.925).all(), held / trials
     assert (held / trials <= 0.985).all(), held / trials
@@ -111,6 +115,23 @@ def test_few_blocks_have_no_interval() -> None:
     assert np.isnan([found.low, found.high]).all()
     assert str(found).endswith("[too few blocks]")
     assert not difference(one[None], other[None], mean_f1, seed=0).excludes_zero
+
+
+def test_kappa_may_be_worse_than_chance() -> None:
+    wrong = np.zeros((1, 20, 2, 2), np.int64)
+    wrong[0, :, [0, 1], [1, 0]] = 5
+    wrong[0, ::4, 0, 0] = 2
+    found = interval(wrong, kappa, seed=0, least=-1)
+    assert found.value == pytest.approx(float(kappa(wrong.sum((0, 1)))))
+    assert -1 < found.low < found.value < found.high < 0
+    one = interval(1 + wrong[:, :, ::-1], kappa, seed=0, least=-1)
+    assert 0 < one.low < one.value < one.high < 1
+
+
+def test_no_figure_has_no_interval() -> None:
+    nothing = np.zeros((2, 20, 2, 2), np.int64)
+    nothing[..., 0, 0] = 5
+    assert np.isnan(interval(nothing, change_f1, seed=0).value)
 
 
 def test_what_never_failed_may_still_fail() -> None:

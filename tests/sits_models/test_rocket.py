@@ -30,3 +30,13 @@ def test_a_bump_is_found_wherever_it_is(steps: int) -> None:
 def test_a_test_sample_knows_of_no_other() -> None:
     train, test = bumps(60, 20, 1), bumps(30, 20, 2)[0]
     assert mini_rocket(*train, test)[:3].equal(mini_rocket(*train, test[:3]))
+
+
+def test_threads_are_left_as_they_were() -> None:
+    (train, labels), before = bumps(60, 20, 1), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        mini_rocket(train, labels, train[:3])
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

@@ -40,9 +40,10 @@ class TimmCNN(nn.Module):
         in_channels: bands, C.
         network: its name in timm.
         stride: dates and positions of a cell; the network is cut where it reaches it.
-        pretrained: start from timm's weights, mostly of ImageNet: the first convolution takes the
-            filters of red, green and blue again and again, times 3 / channels. Where the weights are not
-            to be had a warning says so, and `starts_from` stays None.
+        pretrained: start from timm's weights, mostly of ImageNet: each channel of the first convolution
+            takes the mean of the filters of red, green and blue, times 3 / channels, as nothing says
+            which band is which colour. Where the weights are not to be had a warning says so, and
+            `starts_from` stays None.
 
     Raises:
         InvalidConfig: timm has no such network, it gives no cells, or cannot be cut at that stride.
@@ -75,6 +76,8 @@ class TimmCNN(nn.Module):
             )  # fmt: skip
 
         self.network, learned = learned_or_new(make, network) if pretrained else (make(False), False)
+        if learned:
+            _without_colour(self.network)
         self.starts_from = f"ImageNet (timm, {network})" if learned else None
         if stride != level[-1] and _weights(self.network) == _weights(whole):
             raise InvalidConfig(
@@ -164,6 +167,13 @@ def _pyramid(name: str, channels: int) -> nn.Module:
             f"{side} x {side} and strides of {strides}; choose one that pads its convolutions"
         )
     return network
+
+
+def _without_colour(network: nn.Module) -> None:
+    """Give all channels one filter; timm repeats those of red, green and blue, times 3 / channels."""
+    first = next(part for part in network.modules() if isinstance(part, nn.Conv2d))
+    with torch.no_grad():
+        first.weight.copy_(first.weight[:, :3].mean(1, keepdim=True).expand_as(first.weight))
 
 
 def _info(network: nn.Module) -> FeatureInfo:

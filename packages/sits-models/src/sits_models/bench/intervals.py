@@ -65,9 +65,15 @@ class Interval:
 
 
 def interval(
-    sums: Sums, metric: Metric, *, seed: int, draws: int = 1000, level: float = 0.95
+    sums: Sums,
+    metric: Metric,
+    *,
+    seed: int,
+    draws: int = 1000,
+    level: float = 0.95,
+    least: float = 0.0,
 ) -> Interval:
-    """The interval of a figure that lies between 0 and 1.
+    """The interval of a figure that lies between `least` and 1.
 
     Args:
         sums: (S, G, …) of each training seed and block: confusion matrices (K, K), say, or whatever adds
@@ -76,21 +82,27 @@ def interval(
         seed: of the draws.
         draws: how many.
         level: 0.95, say.
+        least: 0 of a share, -1 of a correlation or kappa.
+
+    Returns:
+        The interval; its value is NaN where the figure of all blocks is.
 
     Raises:
         InvalidRequest: the level or the number of draws is out of its range.
     """
     drawn = _figures(sums, metric, seed=seed, draws=draws, level=level)
-    value, blocks = _figure(sums, metric), sums.shape[1]
-    if blocks >= FEWEST and value in (0, 1) and np.ptp(drawn) == 0:
+    value, blocks, width = _figure(sums, metric), sums.shape[1], 1 - least
+    drawn, share = (drawn - least) / width, (value - least) / width
+    if blocks >= FEWEST and share in (0, 1) and np.ptp(drawn) == 0:
         # No block tells how wrong others may be: the interval of so many trials that all went well.
         far = float(((1 - level) / 2) ** (1 / blocks))
-        ends = (far, 1.0) if value else (0.0, 1 - far)
-        return Interval(value, *ends, level, blocks)
-    middle, error = _odds(np.array(value)), _odds(drawn).std()
-    reach = error * _reach(blocks, level)
-    low, high = (float(1 / (1 + np.exp(-end))) for end in (middle - reach, middle + reach))
-    return Interval(value, min(low, value), max(high, value), level, blocks)
+        low, high = (far, 1.0) if share else (0.0, 1 - far)
+    else:
+        middle, error = _odds(np.array(share)), _odds(drawn).std()
+        reach = error * _reach(blocks, level)
+        low, high = (float(1 / (1 + np.exp(-end))) for end in (middle - reach, middle + reach))
+        low, high = min(low, share), max(high, share)
+    return Interval(value, least + width * low, least + width * high, level, blocks)
 
 
 def difference(
@@ -141,7 +153,10 @@ def sums_by_block(
 
 
 def _figure(sums: Sums, metric: Metric) -> float:
-    return float(np.nanmean(metric(sums.sum(1))))
+    """The mean over seeds that have one; NaN where none has."""
+    figures = metric(sums.sum(1))
+    known = figures[~np.isnan(figures)]
+    return float(known.mean()) if known.size else np.nan
 
 
 def _figures(sums: Sums, metric: Metric, *, seed: int, draws: int, level: float) -> NDArray[np.float64]:

@@ -33,6 +33,7 @@ def mini_rocket(
         MiniRocket,
     )
 
+    threads = torch.get_num_threads()
     rocket = MiniRocket(KERNELS, random_state=0, n_jobs=1).fit(_series(train_x))
 
     def shares(x: Tensor) -> Tensor:
@@ -41,7 +42,10 @@ def mini_rocket(
         ]
         return torch.from_numpy(np.concatenate(parts))
 
-    return ridge(shares(train_x), train_y, shares(test_x), groups=groups)
+    found = shares(train_x), shares(test_x)
+    # Numba gives OpenMP, which torch shares, as many threads as there are cores.
+    torch.set_num_threads(threads)
+    return ridge(found[0], train_y, found[1], groups=groups)
 
 
 def _series(x: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -15,7 +15,7 @@ class Span(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, one: Interval) -> "Span":
-        """As JSON has no NaN."""
+        """As JSON has no NaN; the value must be a number."""
         ends = (None if np.isnan(end) else end for end in (one.low, one.high))
         return cls(value=one.value, low=next(ends), high=next(ends))
 
@@ -35,7 +35,8 @@ class BenchRow(BaseModel, frozen=True):
         samples: tested by each seed.
         blocks: of the ground that they lie in, what the bootstrap draws.
         macro_f1, oa, miou: with intervals over blocks; the mean over seeds.
-        kappa, change_f1: change is every class but the first.
+        kappa: None where the store has one class only.
+        change_f1: change is every class but the first; None where nothing compares periods.
         ece: expected calibration error; None where the reader gives no probabilities.
         by_seed: macro-F1 of each seed.
         above: macro-F1 minus that of each floor, on the same draws of blocks.
@@ -54,8 +55,8 @@ class BenchRow(BaseModel, frozen=True):
     macro_f1: Span
     oa: Span
     miou: Span
-    kappa: float
-    change_f1: float
+    kappa: Span | None
+    change_f1: Span | None
     ece: Span | None
     by_seed: tuple[float, ...]
     above: dict[str, Span]

@@ -89,7 +89,9 @@ def judge(config: Path, out: Path, *, device: str | None = None, progress: bool 
                 save_cell(cell, file)
         cells.append((task, cell))
     classes = {store: len(open_one(store).manifest.classes) for store in asked.stores}
-    rows = make_rows(cells, classes=classes, draws=asked.draws, level=asked.level)
+    rows = make_rows(
+        cells, classes=classes, changes=asked.compares_periods, draws=asked.draws, level=asked.level
+    )
     notes = cautions(asked)
     judged = Judged(out, rows, len(tasks) - kept, kept, notes)
     _write(judged, asked)

@@ -14,6 +14,9 @@ from sits_models.recipes import RECIPES
 
 Reader = Literal["kNN", "linear", "fine-tuned"]
 
+PERIODS = "model.periods"
+"""The flag of `finetune` by which models are told to compare periods."""
+
 _BUDGET = re.compile(r"(?P<all>all)|(?P<shots>[1-9]\d*) shots?|(?P<percent>\d+(\.\d+)?) ?%")
 
 
@@ -102,6 +105,11 @@ class BenchConfig(Strict):
         if len(set(names)) < len(names):
             raise ValueError(f"entries must have names of their own, got {', '.join(names)}")
         return self
+
+    @property
+    def compares_periods(self) -> bool:
+        """Whether any entry names what changed."""
+        return any(PERIODS in {**self.settings, **entry.settings} for entry in self.entries)
 
     def design(self, budget: str, seed: int) -> Design:
         """How a store is cut under a budget and a seed."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sits_models.bench.cells import Cell
-from sits_models.bench.intervals import difference, interval, sums_by_block
+from sits_models.bench.intervals import Interval, difference, interval, sums_by_block
 from sits_models.bench.metrics import (
     calibration_counts,
     calibration_error,
@@ -25,17 +25,23 @@ FIGURES: Mapping[str, Callable[[Any], Any]] = {
     "oa": overall_accuracy,
     "miou": mean_iou,
 }
-"""Those that have an interval; all lie between 0 and 1."""
+"""Those that every row has; all lie between 0 and 1."""
 
 
 def make_rows(
-    cells: Sequence[tuple[Task, Cell]], *, classes: Mapping[str, int], draws: int, level: float
+    cells: Sequence[tuple[Task, Cell]],
+    *,
+    classes: Mapping[str, int],
+    changes: bool,
+    draws: int,
+    level: float,
 ) -> list[BenchRow]:
     """All rows whose cells are there.
 
     Args:
         cells: filled ones.
         classes: how many each store has.
+        changes: whether models name what changed.
         draws: of the bootstrap.
         level: of intervals.
     """
@@ -66,8 +72,8 @@ def make_rows(
                 samples=len(pairs[0][1].true),
                 blocks=mine.shape[1],
                 **figures,
-                kappa=float(np.mean(kappa(mine.sum(1)))),
-                change_f1=float(np.nanmean(change_f1(mine.sum(1)))) if classes[store] > 1 else np.nan,
+                kappa=_known(interval(mine, kappa, least=-1.0, **settings)),
+                change_f1=_known(interval(mine, change_f1, **settings)) if changes else None,
                 ece=_ece(pairs, **settings),
                 by_seed=tuple(mean_f1(mine.sum(1)).tolist()),
                 above={
@@ -83,23 +89,31 @@ def make_rows(
 
 def as_text(rows: Sequence[BenchRow], notes: Sequence[str]) -> str:
     """The table for people, in Markdown; models first."""
-    head = ("store", "budget", "model", "macro-F1", "OA", "mIoU", "ECE", "seeds", "not above")
+    change = ["change F1"] if any(row.change_f1 for row in rows) else []
+    head = ["store", "budget", "model", *change, "macro-F1", "OA", "mIoU", "kappa", "ECE", "seeds",
+            "not above"]  # fmt: skip
     lines = [" | ".join(head), " | ".join("---" for _ in head)]
     for row in sorted(rows, key=lambda one: (one.store, one.budget, one.floor, -one.macro_f1.value)):
         cells = (
             Path(row.store).stem,
             row.budget,
             row.title + (" (floor)" if row.floor else ""),
-            str(row.macro_f1),
-            str(row.oa),
-            str(row.miou),
-            "-" if row.ece is None else str(row.ece),
+            *([_text(row.change_f1)] if change else []),
+            *map(_text, (row.macro_f1, row.oa, row.miou, row.kappa, row.ece)),
             f"{min(row.by_seed):.3f} to {max(row.by_seed):.3f}",
             "" if row.floor else "; ".join(row.unbeaten) or "none",
         )
         lines.append(" | ".join(cells))
     text = "\n".join(f"| {line} |" for line in lines)
     return "\n\n".join([text, *(f"Note: {note}." for note in notes)])
+
+
+def _known(one: Interval) -> Span | None:
+    return None if np.isnan(one.value) else Span.of(one)
+
+
+def _text(span: Span | None) -> str:
+    return "-" if span is None else str(span)
 
 
 def _sums(pairs: Sequence[tuple[Task, Cell]], classes: int) -> "np.ndarray[Any, np.dtype[np.int64]]":

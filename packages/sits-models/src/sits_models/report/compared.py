@@ -56,6 +56,7 @@ class Table:
         lines: models, best first, then floors, best first.
         findings: what they say, in words.
         best_floor: macro-F1 of the best floor.
+        changes: whether models name what changed.
     """
 
     store: str
@@ -66,6 +67,7 @@ class Table:
     lines: tuple[BenchLine, ...]
     findings: tuple[Finding, ...]
     best_floor: float | None
+    changes: bool
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,7 @@ def _table(rows: Sequence[BenchRow]) -> Table:
         lines=tuple(BenchLine(row, duration(row.seconds / row.seeds)) for row in ranked),
         findings=tuple(_finding(row) for row in ranked if not row.floor),
         best_floor=floor.macro_f1.value if floor else None,
+        changes=any(row.change_f1 for row in rows),
     )
 
 
