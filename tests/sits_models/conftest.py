@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pytest
 from checkpoints import write_backbone
 
@@ -13,6 +14,8 @@ from sits_data.grid import cube_grid
 from sits_data.plan import Request
 from sits_data.simulate import simulate_catalog
 from sits_data.store import Chips, ColumnLabels, Parcels, RasterLabels, Recipe
+
+ALIKE = {1120: 1110, 1210: 1200}  # spelt is like wheat, sorghum like maize
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +81,31 @@ def one_class(land: Path) -> Path:
 def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of a very small backbone whose pretraining saw `parcels.planar`."""
     return write_backbone(tmp_path_factory.mktemp("checkpoint") / "tiny", seen=("parcels.planar",))
+
+
+@pytest.fixture(scope="session")
+def changing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Parcels that have another crop in the second year, or the same, or one that looks the same.
+
+    Column `changed` says which; `changed_in_2021` that nothing did, of all but the first five parcels.
+    """
+    folder = tmp_path_factory.mktemp("changing")
+    made = simulate_catalog(folder / "catalogue", size_px=180, dates=48)
+    request = Request(
+        catalog=str(made.catalog),
+        collection="sentinel-2-l2a",
+        start=date(2021, 1, 1),
+        end=date(2022, 12, 31),
+        bands=("B02", "B03", "B04", "B08"),
+        grid=cube_grid(read_aoi(made.aoi), 10),
+    )
+    build_cube(request, folder / "field.zarr")
+    fields = gpd.read_file(folder / "catalogue/parcels.gpkg")
+    before, after = (fields[f"crop_code_{year}"].replace(ALIKE) for year in (2021, 2022))
+    fields["changed"] = (before != after).astype(int)
+    fields["changed_in_2021"] = np.where(np.arange(len(fields)) < 5, np.nan, 0)
+    fields.to_file(folder / "fields.gpkg")
+    recipe = Recipe(
+        regions=Parcels(path=str(folder / "fields.gpkg")), labels=ColumnLabels(field="changed")
+    )
+    return planarize(folder / "field.zarr", folder / "field.planar", recipe=recipe).out

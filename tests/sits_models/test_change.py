@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pytest
+import season_means  # noqa: F401
 import torch
 from batches import random_batch
 from checkpoints import write_backbone
@@ -16,24 +16,18 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from lightning.pytorch import Trainer, seed_everything
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from sits_data import build_cube, open_store, planarize
-from sits_data.aoi import read_aoi
+from sits_data import open_store
 from sits_data.errors import InvalidRequest, OutputExists
-from sits_data.grid import cube_grid
-from sits_data.plan import Request
-from sits_data.simulate import simulate_catalog
-from sits_data.store import ColumnLabels, Parcels, Recipe
-from sits_models.backbones import Features
 from sits_models.backbones.siamese import Siamese, split_period
 from sits_models.bench.scores import Scores
 from sits_models.change import calibrate, detect_changes
 from sits_models.checkpoint import load_backbone, read_card
 from sits_models.cli import main
 from sits_models.contract import Batch
-from sits_models.registry import form_of, register
+from sits_models.registry import form_of
 from sits_models.tasks import ChangeDetection
 
 pytestmark = [
@@ -42,54 +36,11 @@ pytestmark = [
 ]
 
 SERIES = Path(__file__).resolve().parents[2] / "../shared/data/sits_pixel_series"
-ALIKE = {1120: 1110, 1210: 1200}  # spelt is like wheat, sorghum like maize
 NEW_YEAR = 18_993  # 2022-01-01
 QUIET: dict[str, Any] = {
     "accelerator": "cpu", "logger": False, "enable_progress_bar": False,
     "enable_model_summary": False, "enable_checkpointing": False,
 }  # fmt: skip
-
-
-@register("backbones", name="season_means", summary="A pixel's clear means every two months.")
-class SeasonMeans(nn.Module):
-    """Nothing to learn: what it says of a year is known."""
-
-    def __init__(self, in_channels: int) -> None:
-        super().__init__()
-        self.in_channels, self.embed_dim = in_channels, 3 * in_channels
-
-    def forward(self, batch: Mapping[str, Tensor]) -> Features:
-        season = nn.functional.one_hot(batch["dates"] % 365 * 3 // 365, 3).float()
-        clear = batch["clear"][:, None].float()
-        total = torch.einsum("bctl,bts->blcs", batch["image"] * clear, season)
-        count = torch.einsum("bctl,bts->blcs", clear, season)
-        pixels = (total / count.clamp(min=1)).flatten(2)
-        seen = clear[:, 0].amax(1)[..., None]
-        return Features((pixels * seen).sum(1) / seen.sum(1).clamp(min=1), pixels)
-
-
-@pytest.fixture(scope="module")
-def changing(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Parcels that have another crop in the second year, or the same, or one that looks the same."""
-    folder = tmp_path_factory.mktemp("changing")
-    made = simulate_catalog(folder / "catalogue", size_px=180, dates=48)
-    request = Request(
-        catalog=str(made.catalog),
-        collection="sentinel-2-l2a",
-        start=date(2021, 1, 1),
-        end=date(2022, 12, 31),
-        bands=("B02", "B03", "B04", "B08"),
-        grid=cube_grid(read_aoi(made.aoi), 10),
-    )
-    build_cube(request, folder / "field.zarr")
-    fields = gpd.read_file(folder / "catalogue/parcels.gpkg")
-    before, after = (fields[f"crop_code_{year}"].replace(ALIKE) for year in (2021, 2022))
-    fields["changed"] = (before != after).astype(int)
-    fields.to_file(folder / "fields.gpkg")
-    recipe = Recipe(
-        regions=Parcels(path=str(folder / "fields.gpkg")), labels=ColumnLabels(field="changed")
-    )
-    return planarize(folder / "field.zarr", folder / "field.planar", recipe=recipe).out
 
 
 @given(seed=st.integers(0, 99), begins=st.sampled_from([(18_200,), (18_100, 18_400)]))

@@ -51,6 +51,8 @@ class Batch(TypedDict):
         region: (B,) int64, id in its store.
         label: (B,) int64, class of the region or of the pixel, -1 = unlabelled.
         mask: int64 (B, L), (B, K, L) or (B, H, W), class of each position, -1 = unlabelled or padded.
+        target: (B,) int64, which of several labels of its region `label` is; n is that of period n + 1
+            against period n.
     """
 
     image: Tensor
@@ -63,6 +65,7 @@ class Batch(TypedDict):
     region: Tensor
     label: NotRequired[Tensor]
     mask: NotRequired[Tensor]
+    target: NotRequired[Tensor]
 
 
 _SPACE = {"curve": "l", "walks": "kl", "chip": "hw"}

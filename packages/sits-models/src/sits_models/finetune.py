@@ -23,10 +23,12 @@ from sits_models.checkpoint import ModelCard, check_card, read_card, save_checkp
 from sits_models.data.datamodule import PlanarDataModule
 from sits_models.data.residence import open_table
 from sits_models.data.stores import open_stores
+from sits_models.data.targets import with_targets
 from sits_models.errors import InvalidConfig
 from sits_models.fit import Config, card_of, make_trainer, parse, train
 from sits_models.recipes import recipe as find_recipe
 from sits_models.runs import CONFIG, check_free, new_run
+from sits_models.tasks.change import check_targets
 from sits_models.tasks.classification import RegionClassification
 from sits_models.tasks.keep_best import NOBODY_VALIDATES
 from sits_models.tasks.losses import UNLABELLED
@@ -269,11 +271,19 @@ def prepare(arguments: Sequence[str], out: Path, *, recipe: str | None, progress
     if parent is not None:
         manifest = store.manifest
         check_card(parent, bands=manifest.bands, resolution_m=manifest.grid.resolution_m)
-    problem = pose(store, open_table(store, resident="never"), design)
+    targets = config["data.targets"] or []
+    if targets and (config["data.unit"] == "pixel" or config["data.walks"] is not None):
+        raise InvalidConfig(
+            "targets are those of whole regions, got walks or unit pixel beside them; use --unit region "
+            "and no walks"
+        )
+    table = with_targets(open_table(store, resident="never"), [store], targets)
+    problem = pose(store, table, design)
+    if targets or config.get("model.init_args.each"):
+        periods = config.get("model.init_args.periods") or []
+        check_targets(targets, periods, each=bool(config.get("model.init_args.each")))
     if problem.unit == "pixel" and config["data.walks"] is not None:
         raise InvalidConfig("walks vote for regions, got --unit pixel; use --unit region, or no walks")
-    if config.get("model.init_args.each"):
-        raise InvalidConfig("finetune judges one target a sample, got each; leave --model.each out")
     if config["model.init_args.patience"] and config["data.validation"] is None:
         raise InvalidConfig(NOBODY_VALIDATES)
     dense, fixed = config["model.init_args.dense"], config["data.fixed"]

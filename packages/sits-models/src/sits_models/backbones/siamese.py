@@ -4,6 +4,7 @@ Source: siamese networks on pairs of images, Daudt, Le Saux and Boulch, ICIP 201
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,29 +53,36 @@ class Siamese(nn.Module):
         """Differences of planar images, or of chips.
 
         Args:
-            batch: of the contract.
+            batch: of the contract; of `each` pair of periods the one that is a sample's `target`, where
+                the batch has it.
 
         Returns:
-            Embedding (B, 2 D) and pixels (B, L, 2 D) or (B, H, W, 2 D); of each pair of periods with one
-            more axis of P - 1 before the last.
+            Embedding (B, 2 D) and pixels (B, L, 2 D) or (B, H, W, 2 D); of `each` pair, where none is
+            the target, with one more axis of P - 1 before the last.
         """
-        parts = [split_period(batch, number, self.begins) for number in range(len(self.begins) + 1)]
-        found = [self.one(part) for part in parts]
-        seen = [part["clear"].any(1) for part in parts]
+        if self.each and "target" not in batch:
+            periods = [self._see(batch, number) for number in range(len(self.begins) + 1)]
+            pairs = [self._compare(batch, *pair) for pair in pairwise(periods)]
+            embeddings, pixels = zip(*pairs, strict=True)
+            return Features(torch.stack(embeddings, -2), torch.stack(pixels, -2))
+        target = batch["target"] if self.each else None
+        first, last = (0, len(self.begins)) if target is None else (target, target + 1)
+        return self._compare(batch, self._see(batch, first), self._see(batch, last))
+
+    def _see(self, batch: Mapping[str, Tensor], number: int | Tensor) -> tuple[Tensor, Tensor]:
+        """What the backbone says of each position in a period, and where it saw anything."""
+        part = split_period(batch, number, self.begins)
+        return self.one(part).pixels, part["clear"].any(1)
+
+    def _compare(
+        self, batch: Mapping[str, Tensor], before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]
+    ) -> Features:
+        both = (before[1] & after[1])[..., None]
+        change = torch.where(both, after[0] - before[0], 0)
+        change = torch.cat([change, change.abs()], dim=-1)
         ever = batch["clear"].any(1).flatten(1)
-        weight = ever.sum(1, keepdim=True).clamp(min=1)
-        pairs = [(n, n + 1) for n in range(len(self.begins))] if self.each else [(0, len(self.begins))]
-        embeddings, pixels = [], []
-        for before, after in pairs:
-            both = (seen[before] & seen[after])[..., None]
-            change = torch.where(both, found[after].pixels - found[before].pixels, 0)
-            change = torch.cat([change, change.abs()], dim=-1)
-            space = tuple(range(1, change.ndim - 1))
-            pixels.append(change)
-            embeddings.append(change.sum(space) / weight)
-        if not self.each:
-            return Features(embeddings[0], pixels[0])
-        return Features(torch.stack(embeddings, -2), torch.stack(pixels, -2))
+        space = tuple(range(1, change.ndim - 1))
+        return Features(change.sum(space) / ever.sum(1, keepdim=True).clamp(min=1), change)
 
 
 def first_days(periods: Sequence[str]) -> tuple[int, ...]:
@@ -95,17 +103,20 @@ def first_days(periods: Sequence[str]) -> tuple[int, ...]:
     return tuple(days)
 
 
-def split_period(batch: Mapping[str, Tensor], number: int, begins: Sequence[int]) -> dict[str, Tensor]:
+def split_period(
+    batch: Mapping[str, Tensor], number: int | Tensor, begins: Sequence[int]
+) -> dict[str, Tensor]:
     """The dates of one period, padded at the tail to the sample that has most of them.
 
     Args:
         batch: of the contract, of any form.
-        number: of the period, from 0.
+        number: of the period, from 0: of all samples, or (B,) of each.
         begins: days on which the others begin, ascending.
     """
     dates, real = batch["dates"], batch["pad_mask"]
     edges = torch.tensor(begins, device=dates.device)
-    mine = real & (torch.searchsorted(edges, dates, right=True) == number)
+    period = torch.searchsorted(edges, dates, right=True)
+    mine = real & (period == (number[:, None] if isinstance(number, Tensor) else number))
     place = (~mine).to(torch.uint8).argsort(dim=1, stable=True)[:, : max(1, int(mine.sum(1).max()))]
     kept = mine.gather(1, place)
     clear = _dates(batch["clear"], place, 1)

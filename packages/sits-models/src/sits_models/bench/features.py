@@ -64,7 +64,7 @@ class Embedder:
     form: Form = "curve"
     progress: str | None = None
 
-    def regions(self, table: PixelTable, regions: Tensor) -> Tensor:
+    def regions(self, table: PixelTable, regions: Tensor, *, target: int | None = None) -> Tensor:
         """The mean of each region's pixel features, over all its windows and all dates.
 
         It means the same for a region that fits one window as for one that needs many, and a linear
@@ -73,6 +73,7 @@ class Embedder:
         Args:
             table: the pixels.
             regions: (R,) int64 positions in it.
+            target: which of several; None where there is one.
 
         Returns:
             (R, D) float32, on the CPU; a region that was never clear is 0.
@@ -81,7 +82,7 @@ class Embedder:
             InvalidRequest: the table has no such curve.
         """
         total, count = None, torch.zeros(len(regions), 1)
-        for window in self._windows(table, regions):
+        for window in self._windows(table, regions, target):
             if total is None:
                 total = torch.zeros(len(regions), window.pixels.shape[2])
             total.index_add_(0, window.owner, (window.pixels * window.seen[..., None]).sum(1))
@@ -103,14 +104,24 @@ class Embedder:
         return PixelFeatures(features, region, seen)
 
     def items(self, table: PixelTable, items: Items) -> Tensor:
-        """The features of samples, regions or pixels, in their order: (N, D) float32."""
+        """The features of samples, regions, their targets or pixels, in their order: (N, D) float32."""
+        if items.targets is not None:
+            known = np.unique(items.targets).tolist()
+            places = [np.flatnonzero(items.targets == target) for target in known]
+            parts = [
+                self.regions(table, torch.from_numpy(items.regions[place]), target=target)
+                for target, place in zip(known, places, strict=True)
+            ]
+            return torch.cat(parts)[np.concatenate(places).argsort()]
         regions, which = np.unique(items.regions, return_inverse=True)
         if items.rows is None:
             return self.regions(table, torch.from_numpy(regions))[which]
         features = self.pixels(table, torch.from_numpy(regions)).features
         return features[pixel_places(table, regions, items)]
 
-    def _windows(self, table: PixelTable, regions: Tensor) -> Iterator["_Window"]:
+    def _windows(
+        self, table: PixelTable, regions: Tensor, target: int | None = None
+    ) -> Iterator["_Window"]:
         backbone = self.backbone.to(self.device).eval()
         windows = Windows(
             table, regions, self.form, curve_of(table, self.order), self.length, self.batch_size,
@@ -119,6 +130,8 @@ class Embedder:
         for owner, rows, batch in tqdm(
             windows, desc=self.progress, unit="batch", disable=self.progress is None, leave=False
         ):
+            if target is not None:
+                batch["target"] = torch.full_like(batch["region"], target)
             with torch.no_grad():  # inference tensors could not train a head later
                 pixels = backbone(batch).pixels.float().cpu().flatten(1, -2)
             yield _Window(owner.cpu(), rows.cpu(), pixels, batch["clear"].any(1).flatten(1).cpu())

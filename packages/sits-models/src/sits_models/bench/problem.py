@@ -16,7 +16,7 @@ from sits_models.bench.design import Design
 from sits_models.bench.readers import READERS
 from sits_models.bench.scores import FoldScore, Row, Scores, judge
 from sits_models.checkpoint import ModelCard
-from sits_models.data.items import Items, Unit, items_of
+from sits_models.data.items import Items, Unit, every_label, items_of, numbers_of
 from sits_models.data.splits import Split, blocks_of, describe_splits, few_labels
 from sits_models.data.table import PixelTable
 from sits_models.errors import TooFewLabels
@@ -50,7 +50,7 @@ class Problem:
         design: how it was cut, nothing left open.
         unit: what one sample is.
         regions: (R,) int64 positions of the labelled regions, ascending.
-        items: (N,) the samples, regions after each other, pixels in raster order.
+        items: (N,) the samples, regions after each other, pixels in raster order, targets in theirs.
         labels: (N,) int64 classes, by `classes`.
         groups: (N,) int64 spatial block of each sample, for inner folds.
         splits: of the regions, one a fold.
@@ -198,7 +198,7 @@ def pose(store: PlanarStore, table: PixelTable, design: Design) -> Problem:
 
     Args:
         store: labelled.
-        table: its pixels.
+        table: its pixels; where regions have several targets each is a sample.
         design: how.
 
     Raises:
@@ -209,7 +209,7 @@ def pose(store: PlanarStore, table: PixelTable, design: Design) -> Problem:
     design, splits = design.cut(store)
     regions = np.flatnonzero(store.labels >= 0)
     items = items_of(table, regions, unit=unit, labelled=True)
-    numbers, labelled = _numbers(table, items)
+    numbers, labelled = numbers_of(table, items), every_label(table, items)
     labels = labelled[numbers]
 
     def few(samples: Numbers) -> Numbers:
@@ -247,20 +247,6 @@ def pose(store: PlanarStore, table: PixelTable, design: Design) -> Problem:
         final=few(np.arange(len(labels))),
         judged=judged,
     )
-
-
-def _numbers(table: PixelTable, items: Items) -> tuple[Numbers, Numbers]:
-    """A number for each sample, and the labels of all that the store could have, by that number.
-
-    The same as the datamodule counts by, so that models and floors get the same few labels.
-    """
-    label = table.label.cpu().numpy()
-    if items.rows is None:
-        return items.regions, label
-    rows = table.first_row.cpu().numpy()[items.regions] + items.rows
-    if table.pixel_label is not None:
-        return rows, table.pixel_label.cpu().numpy()
-    return rows, np.repeat(label, table.size.cpu().numpy())
 
 
 def _groups(store: PlanarStore, split: Split, items: Items) -> Numbers:

@@ -13,6 +13,9 @@ from sits_models.cli.options import OutPath
 @click.option("--cube", type=OutPath, required=True, help="What sits-data build-cube wrote.")
 @click.option("--out", type=OutPath, default=Path("map.tif"), show_default=True,
               help="Classes; probabilities go to NAME.prob.tif beside it.")  # fmt: skip
+@click.option("--period", metavar="DATE",
+              help="Of a classifier that compares each period with the one before: the period whose "
+              "changes are drawn, by its first day.")  # fmt: skip
 @click.option("--chips", "chip_px", type=click.IntRange(1, 4096), default=32, show_default=True,
               metavar="N", help="The cube is read in windows of N x N pixels.")  # fmt: skip
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True,
@@ -26,6 +29,7 @@ def predict(
     checkpoint: Path,
     cube: Path,
     out: Path,
+    period: str | None,
     chip_px: int,
     batch_size: int,
     device: str | None,
@@ -44,6 +48,7 @@ def predict(
         checkpoint,
         cube,
         out,
+        period=period,
         chip_px=chip_px,
         batch_size=batch_size,
         device=device,

@@ -27,6 +27,7 @@ from sits_models.data.sides import FOLDS, SplitName, choose_sides, hold_out
 from sits_models.data.splits import Split
 from sits_models.data.stores import open_groups, shared_classes
 from sits_models.data.table import PixelTable, Window
+from sits_models.data.targets import with_targets
 from sits_models.data.task_views import TaskViews
 from sits_models.ranges import COUNT, NOT_NEGATIVE, Range, check_ranges
 
@@ -71,6 +72,8 @@ class PlanarDataModule(NonGeoDataModule):
         validation: share of the training regions, whole blocks of the ground, that do not train but
             validate, in place of those that test; None for none.
         unit: what one sample is; a "pixel" is an image of one position. None is "region".
+        targets: columns of the stores' regions that hold class codes, such as what changed in each
+            year: each is a target, and a sample, of each region. None takes the stores' labels.
         resident: whether pixels are copied to the training device, see `open_table`. Where "auto" finds
             that they do not fit, files are shuffled some at a time, as many as a quarter of the free
             memory holds: batches then depend on the machine.
@@ -111,6 +114,7 @@ class PlanarDataModule(NonGeoDataModule):
         shots: int | None = None,
         validation: float | None = None,
         unit: Unit | None = None,
+        targets: list[str] | None = None,
         resident: Resident = "auto",
         seed: int = 0,
         num_workers: int = 0,
@@ -121,7 +125,7 @@ class PlanarDataModule(NonGeoDataModule):
         self.split, self.folds, self.fold, self.years = split, folds, fold, years
         self.block_m, self.gap_m = block_m, gap_m
         self.fraction, self.shots, self.unit = fraction, shots, unit or "region"
-        self.validation = validation
+        self.validation, self.targets = validation, targets or []
         self.views = TaskViews(length, dates, order, fixed, walks, form)
         self._check_settings()
         self.stores: list[PlanarStore] = []
@@ -244,6 +248,11 @@ class PlanarDataModule(NonGeoDataModule):
                 "fixed needs at least 1 date and 1 position, of regions and not of pixels, got "
                 f"{views.fixed} with unit {self.unit}"
             )
+        if self.targets and (views.walks is not None or self.unit == "pixel"):
+            raise InvalidRequest(
+                "targets are those of whole regions, got walks or unit pixel beside them; use unit "
+                "region and no walks"
+            )
         if views.form == "chip" and self.unit == "pixel":
             raise InvalidRequest("a chip shows whole regions, got unit pixel; use unit region")
         if views.walks is not None and self.unit == "pixel":
@@ -291,7 +300,11 @@ class PlanarDataModule(NonGeoDataModule):
         device = self.trainer.strategy.root_device if self.trainer else "cpu"
         self.groups = groups
         self.tables = [
-            with_classes(join_tables(group, device=device, resident=self.resident), self.classes)
+            with_targets(
+                with_classes(join_tables(group, device=device, resident=self.resident), self.classes),
+                group,
+                self.targets,
+            )
             for group in groups
         ]
         if self.unit == "region" and not self._takes_regions:

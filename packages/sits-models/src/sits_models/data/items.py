@@ -1,4 +1,4 @@
-"""What one sample is: a region, one pixel of a region, or one walk through it."""
+"""What one sample is: a region, one pixel of a region, one walk through it, or one of its targets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,19 +27,21 @@ class Items:
         regions: (N,) int64 position in the table of each sample's region.
         rows: (N,) int64 region-local row, where one pixel is one sample; else None.
         walks: (N,) int64 number among its region's walks, where one walk is one sample; else None.
+        targets: (N,) int64 number among its region's targets, where it has several; else None.
     """
 
     regions: Numbers
     rows: Numbers | None = None
     walks: Numbers | None = None
+    targets: Numbers | None = None
 
     def __len__(self) -> int:
         return len(self.regions)
 
     def chosen(self, numbers: Numbers) -> "Items":
         """Some of the samples."""
-        rows, walks = (None if one is None else one[numbers] for one in (self.rows, self.walks))
-        return Items(self.regions[numbers], rows, walks)
+        parts = (None if one is None else one[numbers] for one in (self.rows, self.walks, self.targets))
+        return Items(self.regions[numbers], *parts)
 
 
 def items_of(table: PixelTable, regions: Numbers, *, unit: Unit, labelled: bool = False) -> Items:
@@ -48,9 +50,17 @@ def items_of(table: PixelTable, regions: Numbers, *, unit: Unit, labelled: bool 
     Args:
         table: the store's.
         regions: (N,) int64 positions in it.
-        unit: "region" makes one sample of each, "pixel" one of each pixel.
-        labelled: leave out pixels without a label, where a raster labels each.
+        unit: "region" makes one sample of each, or of each of its targets; "pixel" one of each pixel.
+        labelled: leave out pixels and targets without a label.
     """
+    if unit == "region" and table.targets is not None:
+        several = table.targets.shape[1]
+        everything = Items(
+            np.repeat(regions, several), targets=np.tile(np.arange(several), len(regions))
+        )
+        if not labelled:
+            return everything
+        return everything.chosen(np.flatnonzero(labels_of(table, everything).numpy() >= 0))
     if unit == "region":
         return Items(regions)
     size = table.size.cpu().numpy()[regions]
@@ -58,7 +68,7 @@ def items_of(table: PixelTable, regions: Numbers, *, unit: Unit, labelled: bool 
     items = Items(np.repeat(regions, size), rows.astype(np.int64))
     if not labelled or table.pixel_label is None:
         return items
-    return items.chosen(np.flatnonzero(table.pixel_label.cpu().numpy()[_numbers(table, items)] >= 0))
+    return items.chosen(np.flatnonzero(labels_of(table, items).numpy() >= 0))
 
 
 def each_walk(table: PixelTable, items: Items, walks: float) -> Items:
@@ -85,7 +95,7 @@ def each_walk(table: PixelTable, items: Items, walks: float) -> Items:
 
 def labels_of(table: PixelTable, items: Items) -> Tensor:
     """(N,) int64 class of each sample, -1 = unlabelled."""
-    return torch.from_numpy(_labels(table, items)[_numbers(table, items)])
+    return torch.from_numpy(every_label(table, items)[numbers_of(table, items)])
 
 
 def few_items(
@@ -106,10 +116,10 @@ def few_items(
         seed: of the choice.
     """
     pairs = list(zip(tables, items, strict=True))
-    labels = [_labels(table, one) for table, one in pairs]
+    labels = [every_label(table, one) for table, one in pairs]
     start = np.cumsum([0, *map(len, labels)])
     numbers = [
-        _numbers(table, one) + first for (table, one), first in zip(pairs, start[:-1], strict=True)
+        numbers_of(table, one) + first for (table, one), first in zip(pairs, start[:-1], strict=True)
     ]
     chosen = few_labels(
         np.concatenate(numbers), np.concatenate(labels), fraction=fraction, shots=shots, seed=seed
@@ -134,15 +144,22 @@ def with_classes(table: PixelTable, classes: Sequence[LabelClass]) -> PixelTable
     return replace(table, classes=tuple(classes), label=new[table.label], pixel_label=pixel_label)
 
 
-def _numbers(table: PixelTable, items: Items) -> Numbers:
-    """A number for each sample that is the same in every split: its region's or its pixel's place."""
+def numbers_of(table: PixelTable, items: Items) -> Numbers:
+    """(N,) a number for each sample, the same in every split: the place of its region or pixel.
+
+    Few labels are counted by it, so that models and floors get the same ones.
+    """
+    if items.targets is not None and table.targets is not None:
+        return items.regions * table.targets.shape[1] + items.targets
     if items.rows is None:
         return items.regions
     return np.asarray(table.first_row.cpu().numpy()[items.regions] + items.rows)
 
 
-def _labels(table: PixelTable, items: Items) -> Numbers:
-    """Labels of all samples of a store that there could be, by `_numbers`."""
+def every_label(table: PixelTable, items: Items) -> Numbers:
+    """Labels of all samples of a store that there could be, by `numbers_of`; -1 = unlabelled."""
+    if items.targets is not None and table.targets is not None:
+        return np.asarray(table.targets.flatten().cpu().numpy())
     label = table.label.cpu().numpy()
     if items.rows is None:
         return np.asarray(label)

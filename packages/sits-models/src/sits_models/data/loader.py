@@ -57,6 +57,7 @@ class RegionLoader:
                 device=torch.device("cpu"),
                 rows=None if items.rows is None else torch.from_numpy(items.rows[key.items]),
                 walks=None if items.walks is None else torch.from_numpy(items.walks[key.items]),
+                targets=None if items.targets is None else torch.from_numpy(items.targets[key.items]),
             )
 
     def state_dict(self) -> dict[str, int]:

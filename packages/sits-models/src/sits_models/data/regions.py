@@ -32,6 +32,7 @@ class RegionBatch:
         device: where views are wanted.
         rows: (B,) int64 region-local row, where one pixel is one sample; else None.
         walks: (B,) int64 number of the walk, where one walk is one sample; else None.
+        targets: (B,) int64 which of several targets of its region a sample is; else None.
     """
 
     table: PixelTable
@@ -43,6 +44,7 @@ class RegionBatch:
     device: torch.device
     rows: Tensor | None = None
     walks: Tensor | None = None
+    targets: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.regions)
@@ -51,6 +53,8 @@ class RegionBatch:
     def label(self) -> Tensor:
         """(B,) int64 classes of the samples, -1 = unlabelled, on `device`."""
         table, regions = self.table, self.regions.to(self.table.device)
+        if self.targets is not None and table.targets is not None:
+            return table.targets[regions, self.targets.to(table.device)].to(self.device)
         if self.rows is None or table.pixel_label is None:
             return table.label[regions].to(self.device)
         return table.pixel_label[table.first_row[regions] + self.rows.to(table.device)].to(self.device)
@@ -58,21 +62,27 @@ class RegionBatch:
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "RegionBatch":
         """The same batch for another device; the table stays where it is."""
         device = torch.device(device)
+
+        def moved(one: Tensor | None) -> Tensor | None:
+            return None if one is None else one.to(device, non_blocking=non_blocking)
+
         return replace(
             self,
             device=device,
             regions=self.regions.to(device, non_blocking=non_blocking),
-            rows=None if self.rows is None else self.rows.to(device, non_blocking=non_blocking),
-            walks=None if self.walks is None else self.walks.to(device, non_blocking=non_blocking),
+            rows=moved(self.rows),
+            walks=moved(self.walks),
+            targets=moved(self.targets),
         )
 
     def chip(self, times: Tensor | None = None) -> Batch:
         """Whole regions as they lie on the ground; arguments as for `view`."""
         if times is None:
             times = self.table.positions(self.regions.to(self.table.device), self.window)
-        return chip_batch(
+        batch = chip_batch(
             self.table, self.regions, times=times, normalisation=self.normalisation, device=self.device
         )
+        return self._labelled(batch)
 
     def view(self, index: Tensor, times: Tensor | None = None, light: Tensor | None = None) -> Batch:
         """The pixels along index lists, on `device`: normalised, masked, in the layout of a batch.
@@ -94,6 +104,12 @@ class RegionBatch:
             light=light,
             device=self.device,
         )
+        return self._labelled(batch)
+
+    def _labelled(self, batch: Batch) -> Batch:
+        """The same with the labels of samples, where regions have one or pixels and targets theirs."""
         if "label" in batch:
             batch["label"] = self.label
+        if self.targets is not None:
+            batch["target"] = self.targets.to(self.device)
         return batch

@@ -98,6 +98,7 @@ class PixelTable:
         resolution_m: pixel size.
         device: where the tensors lie.
         resident: False where `pixels` and `qa` are mapped from disk; else they are one shard.
+        targets: (R, P) int64 several labels a region, -1 = unlabelled; None where it has one.
     """
 
     pixels: tuple[Tensor, ...]
@@ -121,6 +122,7 @@ class PixelTable:
     resolution_m: int
     device: torch.device
     resident: bool
+    targets: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.first_row)

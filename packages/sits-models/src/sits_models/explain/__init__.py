@@ -150,6 +150,11 @@ def explain(
     check_free(out, _WHAT, _is_one, overwrite=overwrite)
     opened, card = open_one(store), read_card(checkpoint)
     check_card(card, bands=opened.manifest.bands, resolution_m=opened.manifest.grid.resolution_m)
+    if card.backbone_arguments.get("each"):
+        raise InvalidRequest(
+            f"explain reads classifiers that name a region once, {checkpoint} compares each period with "
+            "the one before; train one without --model.each"
+        )
     target = pick_device(device)
     model = Classifier(load_backbone(checkpoint).to(target), load_head(checkpoint).to(target))
     reading = reading_of(

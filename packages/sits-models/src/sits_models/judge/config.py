@@ -73,6 +73,7 @@ class BenchConfig(Strict):
         budgets: "all", "5 shots" of each class, "10 %" of the labels of each class.
         seeds: of trainings and of splits, 0 … seeds-1.
         unit, split, folds, block_m, gap_m: see `Design`.
+        targets: columns of the regions, each a target; without any the stores' labels are.
         settings: flags of `finetune` for all entries.
         draws: of the bootstrap.
         level: of the intervals.
@@ -87,6 +88,7 @@ class BenchConfig(Strict):
     folds: int | None = None
     block_m: int | None = None
     gap_m: float | None = None
+    targets: tuple[str, ...] = ()
     settings: dict[str, object] = {}
     draws: int = Field(1000, ge=100)
     level: float = Field(0.95, gt=0, lt=1)

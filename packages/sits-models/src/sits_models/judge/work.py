@@ -17,13 +17,14 @@ from torch import Tensor
 from sits_models import registry
 from sits_models.bench.cells import Cell, Numbers
 from sits_models.bench.features import Embedder, pick_device, view_length
-from sits_models.bench.floors import random_twin, raw_features
+from sits_models.bench.floors import apart_by_target, random_twin, raw_features
 from sits_models.bench.problem import Fold, Problem, pose
 from sits_models.bench.readers import READERS, fit_linear
 from sits_models.bench.rocket import mini_rocket
 from sits_models.checkpoint import check_card, load_backbone, read_card
 from sits_models.data.residence import open_table
 from sits_models.data.stores import open_one
+from sits_models.data.targets import with_targets
 from sits_models.finetune import prepare
 from sits_models.judge.cells import Key, code_hash, hash_of
 from sits_models.judge.config import BenchConfig, Entry
@@ -38,7 +39,7 @@ FLOORS = (
 
 _COSTLY = ("ridge", "random forest", ROCKET)
 
-_DESIGN = ("unit", "split", "folds", "block_m", "gap_m")
+_DESIGN = ("unit", "split", "folds", "block_m", "gap_m", "targets")
 
 
 class Said(NamedTuple):
@@ -148,6 +149,7 @@ class Bench:
         if which not in self._problems:
             store = open_one(key.store)
             table = open_table(store, resident="never")
+            table = with_targets(table, [store], self.config.targets)
             problem = pose(store, table, self.config.design(key.budget, key.seed))
             check_leaks(problem)
             self._problems[which] = problem
@@ -196,7 +198,9 @@ class Bench:
                 network, card.normalisation, view_length(card), device=self.device,
                 form=registry.form_of(card.backbone, card.backbone_arguments),
             )  # fmt: skip
-            self._features[which] = embedder.items(problem.table, problem.items)
+            found = embedder.items(problem.table, problem.items)
+            targets = problem.items.targets
+            self._features[which] = found if targets is None else apart_by_target(found, targets)
         return self._features[which]
 
     def _raw(self, store: str, problem: Problem) -> Tensor:
@@ -257,6 +261,7 @@ def _words(config: BenchConfig, entry: Entry, key: Key, problem: Problem, device
         "data.gap_m": design.gap_m,
         "data.fraction": design.fraction,
         "data.shots": design.shots,
+        "data.targets": config.targets or None,
         "model.checkpoint": entry.checkpoint,
         "model.backbone": entry.backbone,
         "trainer.accelerator": "cpu" if device == "cpu" else "gpu",
@@ -271,6 +276,8 @@ def _words(config: BenchConfig, entry: Entry, key: Key, problem: Problem, device
 
 
 def _flag(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_flag, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

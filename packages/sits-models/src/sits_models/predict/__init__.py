@@ -69,6 +69,7 @@ def predict(
     cube: str | Path,
     out: str | Path,
     *,
+    period: str | None = None,
     chip_px: int = 32,
     batch_size: int = 64,
     device: str | None = None,
@@ -91,6 +92,8 @@ def predict(
         checkpoint: of a classifier: what probe or finetune wrote.
         cube: a finished cube of the bands and the resolution that the checkpoint was trained on.
         out: the map, `NAME.tif`; its probabilities become `NAME.prob.tif`.
+        period: first day of the period that is compared with the one before, of a classifier that
+            compares each; None for all others.
         chip_px: side of a chip in pixels, at least 1.
         batch_size: windows at once.
         device: such as `cpu` or `cuda`; None takes a GPU where there is one.
@@ -112,7 +115,7 @@ def predict(
     places = map_files(out)
     check_free(places, overwrite=overwrite)
     card, raw = read_card(checkpoint), open_raw(cube)
-    mask = _check(card, raw)
+    mask, change = _check(card, raw), _change(card, period)
     head = load_head(checkpoint)
     if not card.per_pixel:
         _log.warning(
@@ -143,6 +146,7 @@ def predict(
                 batch_size=batch_size,
                 device=target,
                 form=registry.form_of(card.backbone, card.backbone_arguments),
+                target=change,
                 advance=bar.update,
             )
             named = _most_probable(chances)
@@ -203,6 +207,24 @@ def _check(card: ModelCard, raw: RawCube) -> MaskPreset:
         f"the checkpoint's mask preset must be one of {', '.join(get_args(MaskPreset))}, it is "
         f"{card.mask}; export it again with this version"
     )
+
+
+def _change(card: ModelCard, period: str | None) -> int | None:
+    """Which of several comparisons is drawn; None where there is one."""
+    made = card.backbone_arguments
+    known = [str(one) for one in made["periods"]] if made.get("each") else []  # type: ignore[union-attr]
+    if period in known:
+        return known.index(period)
+    if known:
+        raise InvalidRequest(
+            "the classifier compares each period with the one before; say which by its first day: "
+            f"--period {' or '.join(known)}" + (f", got {period}" if period else "")
+        )
+    if period is not None:
+        raise InvalidRequest(
+            f"the classifier compares no periods one by one, got period {period}; leave it out"
+        )
+    return None
 
 
 def _most_probable(chances: NDArray[np.float32]) -> NDArray[np.uint8]:

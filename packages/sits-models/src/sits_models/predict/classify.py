@@ -24,6 +24,7 @@ def classify_pixels(
     batch_size: int,
     device: torch.device,
     form: Form = "curve",
+    target: int | None = None,
     advance: Callable[[float], object] | None = None,
 ) -> NDArray[np.float32]:
     """Probabilities of the classes at each pixel.
@@ -41,6 +42,7 @@ def classify_pixels(
         batch_size: windows at once.
         device: that computes.
         form: of the samples that the backbone takes.
+        target: which of the labels that a classifier of several gives; None where it gives one.
         advance: told how many pixels are done since it was last called.
 
     Returns:
@@ -53,6 +55,8 @@ def classify_pixels(
     for shift in passes:
         windows = Windows(table, regions, form, curve, length, batch_size, normalisation, device, shift)
         for region, places, batch in windows:
+            if target is not None:
+                batch["target"] = torch.full_like(batch["region"], target)
             with torch.inference_mode():
                 chances = head(backbone(batch).pixels.float()).softmax(-1).cpu().flatten(1, -2)
             clear = batch["clear"].any(1).flatten(1).cpu()

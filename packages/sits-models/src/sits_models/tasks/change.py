@@ -1,21 +1,43 @@
 """Naming what changed between periods, of a region or of each of its pixels."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
+from sits_data.errors import InvalidRequest
 from sits_models.backbones.siamese import Siamese, first_days
 from sits_models.checkpoint import read_card
 from sits_models.registry import Made
 from sits_models.tasks.classification import RegionClassification
 
 
+def check_targets(targets: Sequence[str], periods: Sequence[str], *, each: bool) -> None:
+    """See that there is a target for each period but the first, where each is compared.
+
+    Raises:
+        InvalidRequest: there are more or fewer.
+    """
+    wanted, got = (len(periods) if each else 0), ", ".join(targets) or "none"
+    if len(targets) == wanted:
+        return
+    if each:
+        raise InvalidRequest(
+            "each period is compared with the one before: name a column of classes for each of "
+            f"{', '.join(periods)} with --data.targets, got {got}"
+        )
+    raise InvalidRequest(
+        "several targets need a model that compares each period with the one before, got targets "
+        f"{got}; give --model sits_models.tasks.ChangeDetection --model.each true"
+    )
+
+
 class ChangeDetection(RegionClassification):
     """A backbone that sees each period by itself, and one linear layer on how its features differ.
 
     Classes are those of the store: changed or not, or what became what. A region has one target, the
-    last period against the first; a loader whose `label` is (B, P - 1) gives one for each period against
-    the one before (`each`).
+    last period against the first, or one for `each` period against the one before: columns that
+    `data.targets` names, or a loader's own `label` (B, P - 1).
 
     Args:
         periods: ISO dates on which a new period begins, ascending.
@@ -29,6 +51,17 @@ class ChangeDetection(RegionClassification):
     def __init__(self, periods: list[str], each: bool = False, **settings: Any) -> None:
         first_days(periods)
         super().__init__(**settings)
+
+    def on_fit_start(self) -> None:
+        """See that there is a period for each target.
+
+        Raises:
+            InvalidRequest: there is not.
+        """
+        targets = getattr(getattr(self.trainer, "datamodule", None), "targets", None)
+        if targets is not None:
+            check_targets(targets, self.hparams["periods"], each=self.hparams["each"])
+        super().on_fit_start()
 
     def start_from(self, backbone: nn.Module) -> None:
         """Take a backbone for one period, or one that compares periods already."""
