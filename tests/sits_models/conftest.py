@@ -1,18 +1,14 @@
 import logging
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pytest
 from checkpoints import write_backbone
+from simulated import build_field
 
-from sits_data import build_cube, planarize
-from sits_data.aoi import read_aoi
-from sits_data.grid import cube_grid
-from sits_data.plan import Request
-from sits_data.simulate import simulate_catalog
+from sits_data import planarize
 from sits_data.store import Chips, ColumnLabels, Parcels, RasterLabels, Recipe
 
 ALIKE = {1120: 1110, 1210: 1200}  # spelt is like wheat, sorghum like maize
@@ -31,16 +27,7 @@ def own_messages() -> Iterator[None]:
 def land(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small catalogue and its cube `field.zarr`."""
     folder = tmp_path_factory.mktemp("land")
-    made = simulate_catalog(folder / "catalogue", size_px=96, dates=16)
-    request = Request(
-        catalog=str(made.catalog),
-        collection="sentinel-2-l2a",
-        start=date(2021, 1, 1),
-        end=date(2022, 12, 31),
-        bands=("B02", "B03", "B04", "B08"),
-        grid=cube_grid(read_aoi(made.aoi), 10),
-    )
-    build_cube(request, folder / "field.zarr")
+    build_field(folder, size_px=96, dates=16)
     return folder
 
 
@@ -90,16 +77,7 @@ def changing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Column `changed` says which; `changed_in_2021` that nothing did, of all but the first five parcels.
     """
     folder = tmp_path_factory.mktemp("changing")
-    made = simulate_catalog(folder / "catalogue", size_px=180, dates=48)
-    request = Request(
-        catalog=str(made.catalog),
-        collection="sentinel-2-l2a",
-        start=date(2021, 1, 1),
-        end=date(2022, 12, 31),
-        bands=("B02", "B03", "B04", "B08"),
-        grid=cube_grid(read_aoi(made.aoi), 10),
-    )
-    build_cube(request, folder / "field.zarr")
+    build_field(folder, size_px=180, dates=48)
     fields = gpd.read_file(folder / "catalogue/parcels.gpkg")
     before, after = (fields[f"crop_code_{year}"].replace(ALIKE) for year in (2021, 2022))
     fields["changed"] = (before != after).astype(int)

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,10 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from simulated import build_field
 from torch import Tensor, nn
 
-from sits_data import build_cube, planarize
-from sits_data.aoi import read_aoi
-from sits_data.grid import cube_grid
-from sits_data.plan import Request
-from sits_data.simulate import simulate_catalog
+from sits_data import planarize
 from sits_data.store import ColumnLabels, Parcels, Recipe
 from sits_models.data import PlanarDataModule
 
@@ -42,16 +38,7 @@ def one_thread() -> Iterator[None]:
 def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of about 370 parcels of eleven classes."""
     folder = tmp_path_factory.mktemp("fields")
-    made = simulate_catalog(folder / "catalogue", size_px=192, dates=24)
-    request = Request(
-        catalog=str(made.catalog),
-        collection="sentinel-2-l2a",
-        start=date(2021, 1, 1),
-        end=date(2022, 12, 31),
-        bands=("B02", "B03", "B04", "B08"),
-        grid=cube_grid(read_aoi(made.aoi), 10),
-    )
-    build_cube(request, folder / "field.zarr")
+    build_field(folder, size_px=192, dates=24)
     recipe = Recipe(
         regions=Parcels(path=str(folder / "catalogue/parcels.gpkg")),
         labels=ColumnLabels(field="crop_code"),
