@@ -60,14 +60,15 @@ class Siamese(nn.Module):
             Embedding (B, 2 D) and pixels (B, L, 2 D) or (B, H, W, 2 D); of `each` pair, where none is
             the target, with one more axis of P - 1 before the last.
         """
-        if self.each and "target" not in batch:
-            periods = [self._see(batch, number) for number in range(len(self.begins) + 1)]
-            pairs = [self._compare(batch, *pair) for pair in pairwise(periods)]
-            embeddings, pixels = zip(*pairs, strict=True)
-            return Features(torch.stack(embeddings, -2), torch.stack(pixels, -2))
-        target = batch["target"] if self.each else None
-        first, last = (0, len(self.begins)) if target is None else (target, target + 1)
-        return self._compare(batch, self._see(batch, first), self._see(batch, last))
+        last = len(self.begins)
+        if not self.each:
+            return self._compare(batch, self._see(batch, 0), self._see(batch, last))
+        if (target := batch.get("target")) is not None:
+            return self._compare(batch, self._see(batch, target), self._see(batch, target + 1))
+        periods = [self._see(batch, number) for number in range(last + 1)]
+        pairs = [self._compare(batch, *pair) for pair in pairwise(periods)]
+        embeddings, pixels = zip(*pairs, strict=True)
+        return Features(torch.stack(embeddings, -2), torch.stack(pixels, -2))
 
     def _see(self, batch: Mapping[str, Tensor], number: int | Tensor) -> tuple[Tensor, Tensor]:
         """What the backbone says of each position in a period, and where it saw anything."""
