@@ -1,8 +1,9 @@
 """The findings of the Deep-STaR paper, checked: `python -m benchmarks.findings --site simulated`.
 
 Every model is trained and judged by `sits-models bench`: 5 seeds, 2 folds of blocks, 150 steps of 32
-samples, ResNet-18 cut at stride 8 unless it is named otherwise. Pairs of models that the paper ranks are
-then compared on the same draws of blocks. Prints a table and writes
+samples, ResNet-18 cut at stride 8 unless it is named otherwise. Last come two whose speed
+`benchmarks.train` compares: images at their own size, and the paper's canvas of 224 x 224. Pairs of
+models that the paper ranks are then compared on the same draws of blocks. Prints a table and writes
 benchmarks/results/findings-SITE.json; it goes on where it was stopped. `--site flanders` needs
 `--catalog`, a folder like flanders-2019.
 
@@ -63,6 +64,9 @@ ENTRIES: list[dict[str, object]] = [
     {"name": "RW50 interpolated", "backbone": "regular_dates",
      "settings": {"model.backbone_args": INTERPOLATED, **walks(50, 0.7)}},
     {"name": "ConvLSTM", "backbone": "conv_lstm", "settings": {"data.batch_size": 8}},
+    {"name": "own size", "backbone": "timm_resnet18", "settings": walks(50, 0.2)},
+    {"name": "canvas", "backbone": "deepstar_cviu2021",
+     "settings": {"model.backbone_args": "{bands: [3, 2, 1]}", **walks(50, 0.2)}},
 ]  # fmt: skip
 
 PAIRS: list[tuple[str, str]] = [
@@ -83,6 +87,11 @@ PAIRS: list[tuple[str, str]] = [
     ("RW50", "LSTM"),
     ("RW50", "ConvLSTM"),
     ("RW50", "raw features, random forest"),
+    ("RW50 interpolated", "TempCNN"),
+    ("RW50 interpolated", "LSTM"),
+    ("RW50 interpolated", "ConvLSTM"),
+    ("RW50 interpolated", "raw features, random forest"),
+    ("own size", "canvas"),
 ]
 
 

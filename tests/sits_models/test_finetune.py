@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sits_data import open_store
 from sits_models.backbones import Features
+from sits_models.bench.classify import classify_pixels
 from sits_models.bench.design import Design
 from sits_models.bench.problem import pose
 from sits_models.bench.scores import SCORES, Scores
@@ -24,7 +25,7 @@ from sits_models.cli import main
 from sits_models.contract import Batch
 from sits_models.data.residence import open_table
 from sits_models.errors import NotACheckpoint, RunExists
-from sits_models.finetune import finetune
+from sits_models.finetune import finetune, prepare
 from sits_models.registry import register
 from sits_models.runs import new_run, read_run
 from sits_models.tasks import RegionClassification
@@ -250,6 +251,24 @@ def test_from_scratch_has_no_twin(chips: Path, tmp_path: Path) -> None:
     assert (card.parent, card.method, card.seen) == (None, None, ("field.planar",))
     assert card.backbone == "planar_vit_nano"
     assert load_head(out).out_features == 11
+
+
+def test_pixels_are_named_as_a_map_would(chips: Path, tmp_path: Path) -> None:
+    """The mean of two runs of windows, so that none is only named at the edge of one."""
+    words = [f"--data.root={chips}", *HALVES, *TINY, "--data.length=24"]
+    work = prepare(words, tmp_path / "run", recipe=None, progress=False)
+    problem = work.problem
+    trained = work.train(tmp_path / "run", problem.final, fold=None, checkpoint=None)
+    found = work.chances(trained, problem.folds[0].test[:50])
+    asked: Any = {"normalisation": trained.data.normalisation, "curve": "snake", "device": "cpu"}
+    mapped = classify_pixels(trained.backbone, trained.head, problem.table, length=24, **asked)
+    items = problem.items.chosen(problem.folds[0].test[:50])
+    assert items.rows is not None
+    wanted = mapped[problem.table.first_row.numpy()[items.regions] + items.rows]
+    known = ~np.isnan(wanted).any(1)
+    np.testing.assert_allclose(found.numpy()[known], wanted[known], atol=1e-6)
+    assert known.mean() > 0.5
+    assert trained.backbone.training is False
 
 
 def test_frozen_backbone_stays_as_it_is(pretrained: Path, parcels: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sits_data.mask import clear_pixels
 from sits_data.planar import scatter
 from sits_data.store import open_store
 from sits_models.backbones import Features
+from sits_models.bench.classify import classify_pixels
 from sits_models.bench.features import Embedder
 from sits_models.checkpoint import ModelCard, save_checkpoint
 from sits_models.cli import main
@@ -22,7 +24,6 @@ from sits_models.data.normalisation import Normalisation, fit_normalisation
 from sits_models.data.residence import open_table
 from sits_models.errors import CheckpointMismatch, MissingDevice, NotACheckpoint
 from sits_models.predict import map_files, predict
-from sits_models.predict.classify import classify_pixels
 from sits_models.predict.notes import read_notes
 from sits_models.predict.strips import CURVE, StripReader, strips_of
 from sits_models.registry import create
@@ -132,6 +133,17 @@ def test_chips_do_not_change_what_single_pixels_say(land: Path) -> None:
         maps.append(scatter(chances.T, raster, len(chances)))
     np.testing.assert_allclose(maps[1], maps[0], rtol=1e-5)
     np.testing.assert_allclose(maps[2], maps[0], rtol=1e-5)
+
+
+def test_some_regions_say_what_they_say_among_all(chips: Path) -> None:
+    table, some = open_table(chips), torch.tensor([2, 5, 30])
+    asked: Any = {"normalisation": None, "curve": "snake", "length": 24, "device": "cpu"}
+    everything = classify_pixels(Means(), nn.Identity(), table, **asked)
+    found = classify_pixels(Means(), nn.Identity(), table, regions=some, **asked)
+    mine = np.isin(np.repeat(np.arange(len(table)), table.size), some)
+    np.testing.assert_array_equal(found[mine], everything[mine])
+    assert np.isfinite(found[mine]).any()
+    assert np.isnan(found[~mine]).all()
 
 
 def test_map_lies_on_the_cube_and_beats_one_class_a_chip(

@@ -13,14 +13,16 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from sits_models import registry
+from sits_models.bench.classify import classify_pixels
 from sits_models.bench.design import Design
-from sits_models.bench.features import Embedder
+from sits_models.bench.features import Embedder, curve_of
 from sits_models.bench.floors import random_twin, simple_floors
 from sits_models.bench.problem import Fold, Numbers, Problem, pose
 from sits_models.bench.scores import Row, Scores, save_scores
 from sits_models.bench.votes import vote
 from sits_models.checkpoint import ModelCard, check_card, read_card, save_checkpoint
 from sits_models.data.datamodule import PlanarDataModule
+from sits_models.data.items import Items
 from sits_models.data.residence import open_table
 from sits_models.data.stores import open_stores
 from sits_models.data.targets import with_targets
@@ -62,7 +64,7 @@ def finetune(
     regions that `data.validation` took from those that train.
 
     A region is named by the mean of its pixels' features, or, where walks are samples (`data.walks`), by
-    the mean of their probabilities.
+    the mean of their probabilities. A pixel is named as `predict` would draw it.
 
     `out` then holds `scores.json`, the classifier and the metrics of its training; those of each
     fold's training are under `folds/`.
@@ -193,6 +195,8 @@ class Work:
                 trained.model.to(self.device).eval(), self.problem.table, items.regions,
                 views=data.views, normalisation=data.normalisation, seed=data.seed, device=self.device,
             )  # fmt: skip
+        if items.rows is not None:
+            return self._pixel_chances(trained, items, items.rows)
         embedder = Embedder(
             trained.backbone, data.normalisation, data.views.length, device=self.device,
             form=data.views.form,
@@ -200,6 +204,18 @@ class Work:
         with torch.no_grad():
             scores: Tensor = trained.head.cpu()(embedder.items(self.problem.table, items))
         return scores.softmax(1)
+
+    def _pixel_chances(self, trained: Trained, items: Items, rows: Numbers) -> Tensor:
+        """As a map would have them; a pixel that was never clear may be anything."""
+        table, data = self.problem.table, trained.data
+        found = classify_pixels(
+            trained.backbone.to(self.device).eval(), trained.head.to(self.device), table,
+            regions=torch.from_numpy(np.unique(items.regions)), normalisation=data.normalisation,
+            curve=curve_of(table), length=data.views.length, device=self.device, form=data.views.form,
+        )  # fmt: skip
+        trained.head.cpu()
+        chances = found[table.first_row.numpy()[items.regions] + rows]
+        return torch.from_numpy(np.nan_to_num(chances, nan=1 / chances.shape[1]))
 
 
 class _PixelLabels(Callback):

@@ -18,12 +18,12 @@ from sits_data.errors import InvalidRequest
 from sits_data.mask import MaskPreset
 from sits_data.threads import available_cores
 from sits_models import registry
+from sits_models.bench.classify import classify_pixels
 from sits_models.bench.features import pick_device, view_length
 from sits_models.bench.scores import class_names
 from sits_models.checkpoint import ModelCard, check_card, load_backbone, load_head, read_card
 from sits_models.errors import CheckpointMismatch
 from sits_models.geotiff import NO_CLASS, Layer, check_free, class_layer, new_cogs, probability_layer
-from sits_models.predict.classify import classify_pixels
 from sits_models.predict.notes import note_map
 from sits_models.predict.strips import CURVE, StripReader, strips_of
 
