@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_catalogue import GRID, Product, daily, request, write_catalogue
 
-from sits_data.build import plan_cube
 from sits_data.errors import EmptySearch, InvalidRequest, NotACube
 from sits_data.plan import CubePlan, make_plan
+from sits_data.planning import plan_cube
 from sits_data.scenes import Dropped, Scene
 
 numbers = st.none() | st.floats(0, 360, allow_nan=False)

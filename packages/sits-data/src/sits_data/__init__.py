@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sits_data.build import build_cube as build_cube
-    from sits_data.build import plan_cube as plan_cube
     from sits_data.catalog import open_catalog as open_catalog
     from sits_data.cube import open_cube as open_cube
+    from sits_data.planning import plan_cube as plan_cube
     from sits_data.store import open_store as open_store
     from sits_data.store import planarize as planarize
 
@@ -16,7 +16,7 @@ _EXPORTS = {
     "open_catalog": "sits_data.catalog",
     "open_cube": "sits_data.cube",
     "open_store": "sits_data.store",
-    "plan_cube": "sits_data.build",
+    "plan_cube": "sits_data.planning",
     "planarize": "sits_data.store",
 }
 

@@ -1,4 +1,4 @@
-"""From an area and dates to a finished cube: search, plan, read, mask, write.
+"""From a plan to a finished cube: read, mask, write.
 
 The unit of work and of resume is one day of one block. Threads take one day of a *window* of up to
 4 x 4 blocks, so that a source tile under several blocks is opened and decoded once; memory is
@@ -8,20 +8,16 @@ bounded by the window, whatever the size of the cube.
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlparse
 
 import numpy as np
-import pystac
-from shapely.geometry.base import BaseGeometry
 from tqdm import tqdm
 
-from sits_data.catalog import open_catalog
 from sits_data.cube import (
     NOT_READ,
     create_cube,
@@ -29,28 +25,14 @@ from sits_data.cube import (
     mark_complete,
     open_raw,
 )
-from sits_data.errors import (
-    EmptySearch,
-    InvalidRequest,
-    NotACube,
-    OutputExists,
-    UnknownRadiometry,
-)
+from sits_data.errors import NotACube, OutputExists
 from sits_data.grid import BLOCK_PX, Window
 from sits_data.ledger import Ledger, Unit, open_ledger, state_folder
 from sits_data.mask import QA, qa_from_scl
 from sits_data.output import writing_to
-from sits_data.plan import CubePlan, Request, make_plan
-from sits_data.radiometry import Radiometry, baseline_of, radiometry
+from sits_data.plan import CubePlan, Request
+from sits_data.planning import Search, check_request, plan_cube, search_items
 from sits_data.read import DayWindow, read_day
-from sits_data.scenes import (
-    Dropped,
-    Scene,
-    drop_reprocessed,
-    find_assets,
-    make_scene,
-    solar_days,
-)
 from sits_data.threads import available_cores
 from sits_data.units import UnitWriter, unit_is_there
 
@@ -78,53 +60,6 @@ class BuildResult:
     resumed: int
     bytes_on_disk: int
     seconds: float
-
-
-Search = Callable[[Request], Sequence[pystac.Item]]
-
-
-def search_items(request: Request, area: BaseGeometry | None = None) -> list[pystac.Item]:
-    """What the catalogue has for a request.
-
-    Args:
-        request: catalogue, collection and dates; and the place.
-        area: in degrees; None is the grid's footprint.
-
-    Raises:
-        CatalogError: the catalogue does not answer.
-    """
-    return open_catalog(request.catalog).search(
-        request.grid.footprint if area is None else area,
-        collection=request.collection,
-        start=request.start,
-        end=request.end,
-    )
-
-
-def plan_cube(request: Request, search: Search = search_items) -> CubePlan:
-    """Ask the catalogue and freeze its answer.
-
-    Args:
-        request: what to build.
-        search: gives the items.
-
-    Raises:
-        CatalogError: the catalogue does not answer.
-        EmptySearch: no scene fits.
-        MissingBand: an item lacks a band.
-        UnknownRadiometry: nothing tells an item's offset.
-    """
-    _check(request)
-    footprint = request.grid.footprint
-    scenes = [_scene(item, request) for item in search(request)]
-    kept, dropped = drop_reprocessed(scenes)
-    cloudy = [s for s in kept if (s.cloud_pct or 0) > request.max_cloud_pct]
-    dropped += [Dropped(s.id, f"cloud cover {s.cloud_pct:.0f} %") for s in cloudy]
-    if len(cloudy) == len(kept):
-        raise EmptySearch(_nothing_found(request, len(cloudy)))
-    used = [s for s in kept if (s.cloud_pct or 0) <= request.max_cloud_pct]
-    days = solar_days(used, footprint.centroid.x, request.grid.crs)
-    return make_plan(request, days, dropped, datetime.now(UTC))
 
 
 def build_cube(
@@ -155,7 +90,7 @@ def build_cube(
         UnreadableSource: a raster cannot be read; finished units are kept.
     """
     began = time.monotonic()
-    _check(request)
+    check_request(request)
     _refuse_foreign(out)
     with _open_state(out) as ledger:
         plan = _find_plan(request, out, ledger, search, overwrite=overwrite)
@@ -175,57 +110,12 @@ def build_cube(
         )
 
 
-def _check(request: Request) -> None:
-    if request.start > request.end:
-        raise InvalidRequest(
-            f"the first day must not be after the last, got {request.start} to {request.end};"
-            " swap --start and --end"
-        )
-
-
 def _refuse_foreign(out: Path) -> None:
     """Whatever is at `out` and was not made here is never written to, and never deleted."""
     with writing_to(out):
         foreign = not out.name or (out.exists() and not is_cube(out))
     if foreign:
         raise OutputExists(f"{out} exists and is not a cube of sits-data; choose another --out")
-
-
-def _scene(item: pystac.Item, request: Request) -> Scene:
-    assets = find_assets(item, request.bands)
-    found = {
-        radiometry(
-            item.collection_id,
-            item.properties,
-            assets[band].to_dict(),
-            assume_offset_dn=request.assume_offset_dn,
-        )
-        for band in request.bands
-    }
-    if len({offset.offset_dn for offset in found}) > 1:
-        raise UnknownRadiometry(
-            f"item {item.id} gives its bands different offsets ({sorted(found)}); "
-            "leave it out or report it to its catalogue"
-        )
-    offset: Radiometry = min(found)
-    return make_scene(
-        item,
-        assets,
-        offset_dn=offset.offset_dn,
-        offset_source=offset.source,
-        baseline=baseline_of(item.properties),
-    )
-
-
-def _nothing_found(request: Request, cloudy: int) -> str:
-    where = ", ".join(f"{degrees:.4f}" for degrees in request.grid.footprint.bounds)
-    asked = f"{request.catalog}, {request.collection}, {request.start} to {request.end}, {where}"
-    if cloudy:
-        return (
-            f"all {cloudy} scenes found are cloudier than {request.max_cloud_pct:g} % ({asked}); "
-            "raise --max-cloud"
-        )
-    return f"no scenes found ({asked}); widen --start and --end, or check --aoi and --catalog"
 
 
 @contextmanager

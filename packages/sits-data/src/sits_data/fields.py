@@ -20,7 +20,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 from tqdm import tqdm
 
-from sits_data.build import REMOTE_THREADS, BuildResult, build_cube, search_items
+from sits_data.build import REMOTE_THREADS, BuildResult, build_cube
 from sits_data.cube import is_cube
 from sits_data.errors import (
     CatalogError,
@@ -32,6 +32,7 @@ from sits_data.errors import (
 from sits_data.grid import BLOCK_PX
 from sits_data.output import writing_to
 from sits_data.plan import Request
+from sits_data.planning import search_items
 from sits_data.threads import available_cores
 
 NEIGHBOURHOOD_DEG = 0.25

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from sits_data.build import plan_cube
 from sits_data.cli.options import json_option
 from sits_data.cli.query import make_request, query_options
+from sits_data.planning import plan_cube
 
 
 @click.command()
