@@ -79,9 +79,26 @@ class PoliteRetry(Retry):
             self.pace.wait()
 
 
-def polite_session() -> requests.Session:
-    """A session with `PoliteRetry`; deadlines are the caller's (`timeout=TIMEOUT_S`)."""
+class _PacedAdapter(HTTPAdapter):
+    """Takes its turn before each request, those that a redirect leads to as well."""
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__(max_retries=PoliteRetry(pace=pace))
+        self.pace = pace
+
+    def send(self, *args: Any, **settings: Any) -> requests.Response:
+        """See `HTTPAdapter.send`."""
+        self.pace.wait()
+        return super().send(*args, **settings)
+
+
+def polite_session(pace: Pace | None = None) -> requests.Session:
+    """A session with `PoliteRetry`, in turn where a pace is given.
+
+    Deadlines are the caller's: `timeout=TIMEOUT_S`.
+    """
     session = requests.Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=PoliteRetry()))
+        plain = HTTPAdapter(max_retries=PoliteRetry())
+        session.mount(scheme, plain if pace is None else _PacedAdapter(pace))
     return session

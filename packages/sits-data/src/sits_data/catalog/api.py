@@ -28,6 +28,8 @@ LONGEST_QUERY = 2000
 BARREN_PAGES = 20
 """So many pages in a row without a new item, and the server is going in circles."""
 
+_CLASSES = (ConformanceClasses.ITEM_SEARCH, ConformanceClasses.FILTER, ConformanceClasses.QUERY)
+
 type Filtering = Literal["cql2", "query", "here"]
 """Who drops cloudy items: the server by a CQL2 filter or by `query`, or we."""
 
@@ -49,6 +51,12 @@ class ApiCatalog:
             if root.get("type", "Catalog") != "Catalog":
                 return None
             client = Client.from_dict(root, href=address)
+            # Else pystac asks for it again, by ways of its own.
+            client.set_root(client)
+            # pystac-client looks for version 1.0 of each class, and servers move on.
+            for part in _CLASSES:
+                if any(part.value in uri for uri in client.get_conforms_to()):
+                    client.add_conforms_to(part.name)
             if not client.conforms_to(ConformanceClasses.ITEM_SEARCH):
                 return None
             return cls(address, client, io)

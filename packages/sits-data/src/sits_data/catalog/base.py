@@ -17,7 +17,7 @@ from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
 
 from sits_data.errors import CatalogError
-from sits_data.web import TIMEOUT_S, PoliteRetry, pace_of
+from sits_data.web import TIMEOUT_S, pace_of, polite_session
 
 _NOT_STAC = (
     *(pystac.errors.STACError, pystac.errors.STACTypeError, ClientTypeError, DoesNotConformTo),
@@ -79,16 +79,11 @@ def one_line_errors(address: str) -> Iterator[None]:
 
 def web_io(address: str, requests_per_second: int | None = None) -> StacApiIO:
     """How JSON is asked for over a network: deadlines, bounded retries, and in turn where asked."""
-    if requests_per_second is None:
-        return StacApiIO(max_retries=PoliteRetry(), timeout=TIMEOUT_S)
-    pace = pace_of(urlparse(address).netloc, requests_per_second)
-
-    def in_turn(request: requests.Request) -> requests.Request:
-        pace.wait()
-        return request
-
-    retries = PoliteRetry(pace=pace)
-    return StacApiIO(max_retries=retries, timeout=TIMEOUT_S, request_modifier=in_turn)
+    host = urlparse(address).netloc
+    pace = None if requests_per_second is None else pace_of(host, requests_per_second)
+    io = StacApiIO(timeout=TIMEOUT_S)
+    io.session = polite_session(pace)
+    return io
 
 
 def _short(error: BaseException) -> str:
