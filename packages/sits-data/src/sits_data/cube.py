@@ -33,7 +33,7 @@ from sits_data.aoi import features_frame
 from sits_data.bands import DN_OFFSET, DN_SCALE
 from sits_data.errors import DamagedCube, IncompleteCube, NotACube
 from sits_data.grid import BLOCK_PX
-from sits_data.mask import QA, MaskPreset, clear_pixels
+from sits_data.mask import QA, MaskName, clear_pixels, strict_classes
 from sits_data.output import write_atomically, writing_to
 from sits_data.plan import CubePlan
 from sits_data.threads import available_cores
@@ -146,14 +146,15 @@ class RawCube:
                 "build the cube again with --overwrite"
             ) from error
 
-    def clear_fraction(self, preset: MaskPreset) -> NDArray[np.float64]:
+    def clear_fraction(self, mask: MaskName) -> NDArray[np.float64]:
         """Share of clear pixels among those that were read, of each date: (time,), 0 to 1."""
+        classes = strict_classes(mask)
 
         def of_date(index: int) -> float:
-            scl = self.read("scl", index) if preset == "strict" else None
+            scl = self.read("scl", index) if classes else None
             qa = self.read("qa", index)
             read = np.count_nonzero((qa & NOT_READ) == 0)
-            return float(clear_pixels(qa, scl, preset).sum() / max(read, 1))
+            return float(clear_pixels(qa, scl, mask).sum() / max(read, 1))
 
         with fast_codecs(), ThreadPoolExecutor(available_cores()) as pool:
             return np.array(list(pool.map(of_date, range(len(self.dates)))))

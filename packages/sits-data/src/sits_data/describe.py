@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from sits_data.cube import RawCube, open_raw
 from sits_data.errors import InvalidRequest, NotACube
 from sits_data.ledger import state_folder
 from sits_data.manifest import Recipe
-from sits_data.mask import MaskPreset
+from sits_data.mask import MaskName, parse_mask
 from sits_data.plan import CubePlan
 from sits_data.store import PlanarStore, open_parts, open_store
 from sits_data.store.read import is_merged, read_merged
@@ -84,7 +84,7 @@ class CubeInfo:
     resolution_m: int
     bounds: tuple[float, ...]
     dates: Dates
-    mask: MaskPreset
+    mask: MaskName
     clear_pct: float
     clear_pct_by_date: dict[str, float]
     scenes: int
@@ -193,7 +193,7 @@ def recognise(path: str | Path) -> Kind:
     raise NotACube(f"{path} {what}; make one with sits-data build-cube or sits-data planarize")
 
 
-def describe(path: str | Path, *, mask: MaskPreset | None = None) -> CubeInfo | StoreInfo | MergedInfo:
+def describe(path: str | Path, *, mask: MaskName | None = None) -> CubeInfo | StoreInfo | MergedInfo:
     """Look into a cube, finished or not, or into a planar store. Nothing is written or locked.
 
     Args:
@@ -204,20 +204,20 @@ def describe(path: str | Path, *, mask: MaskPreset | None = None) -> CubeInfo | 
         NotACube, NotAStore, DamagedStore: the path holds nothing that this version reads.
         InvalidRequest: a mask for a store, or one that does not exist.
     """
-    if mask is not None and mask not in get_args(MaskPreset):
-        raise InvalidRequest(f"unknown mask preset {mask}; use one of {', '.join(get_args(MaskPreset))}")
+    if mask is not None:
+        parse_mask(mask)
     if recognise(path) == "cube":
         return describe_cube(open_raw(path, allow_incomplete=True), mask or "standard")
     if mask is not None:
         made_with = open_parts(path)[0].manifest.mask
         raise InvalidRequest(
-            f"{path} is a planar store, which keeps the mask preset that it was made with "
+            f"{path} is a planar store, which keeps the mask that it was made with "
             f"({made_with}); leave --mask out"
         )
     return describe_merged(Path(path)) if is_merged(Path(path)) else describe_store(open_store(path))
 
 
-def describe_cube(cube: RawCube, mask: MaskPreset) -> CubeInfo:
+def describe_cube(cube: RawCube, mask: MaskName) -> CubeInfo:
     """What a cube holds; reads `qa` (and under `strict` `scl`) of all dates."""
     shape = cube.array("reflectance").shape
     units = shape[0] * cube.blocks

@@ -1,18 +1,17 @@
 """`sits-data build-cube`."""
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
 from sits_data.build import BuildResult
 from sits_data.build import build_cube as build
-from sits_data.cli.options import OutPath, json_option, print_summary
+from sits_data.cli.options import MASK, OutPath, json_option, print_summary
 from sits_data.cli.query import default_stem, make_field_requests, make_request, query_options
 from sits_data.cube import open_raw
 from sits_data.errors import UnfinishedFields
 from sits_data.fields import FieldsResult, build_fields
-from sits_data.mask import MaskPreset
 
 
 @click.command()
@@ -26,7 +25,7 @@ from sits_data.mask import MaskPreset
 )
 @click.option(
     "--mask",
-    type=click.Choice(get_args(MaskPreset)),
+    type=MASK,
     default="standard",
     show_default=True,
     help="What the summary counts as clear; values are never overwritten.",
@@ -47,7 +46,7 @@ from sits_data.mask import MaskPreset
 @json_option
 def build_cube(
     *,
-    mask: MaskPreset,
+    mask: str,
     per_feature: bool,
     out: Path | None,
     overwrite: bool,
@@ -86,7 +85,7 @@ def build_cube(
     print_summary(_describe_cube(result, mask), as_json=as_json)
 
 
-def _describe_cube(result: BuildResult, mask: MaskPreset) -> dict[str, object]:
+def _describe_cube(result: BuildResult, mask: str) -> dict[str, object]:
     cube, request = open_raw(result.path), result.plan.request
     days = [str(day.day) for day in result.plan.days]
     return {

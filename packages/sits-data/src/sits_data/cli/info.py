@@ -3,26 +3,24 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import click
 from pydantic_core import to_jsonable_python
 
-from sits_data.cli.options import OutPath, json_option, print_summary
+from sits_data.cli.options import MASK, OutPath, json_option, print_summary
 from sits_data.describe import CubeInfo, MergedInfo, StoreInfo, date_lines, describe
 from sits_data.manifest import Chips, Features, Parcels, Points, Regions, Superpixels
-from sits_data.mask import MaskPreset
 
 
 @click.command()
 @click.argument("path", type=OutPath)
 @click.option(
     "--mask",
-    type=click.Choice(get_args(MaskPreset)),
+    type=MASK,
     help="What counts as clear in a cube.  [default: standard; a store has its own]",
 )
 @json_option
-def info(*, path: Path, mask: MaskPreset | None, as_json: bool) -> None:
+def info(*, path: Path, mask: str | None, as_json: bool) -> None:
     """Describe a cube, finished or not, or a planar store.
 
     \b
