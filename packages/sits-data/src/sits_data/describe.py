@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from sits_data.cube import RawCube, open_raw
+from sits_data.cube import QA_SETTINGS, RawCube, open_raw
 from sits_data.errors import InvalidRequest, NotACube
 from sits_data.ledger import state_folder
 from sits_data.manifest import Recipe
-from sits_data.mask import MaskName, parse_mask
+from sits_data.mask import MaskName, QaSettings, parse_mask
 from sits_data.plan import CubePlan
 from sits_data.store import PlanarStore, open_parts, open_store
 from sits_data.store.read import is_merged, read_merged
@@ -70,6 +70,8 @@ class CubeInfo:
         clear_pct: of the pixels that were read under `mask`, mean of all dates; 0 for a date that is
             not read yet.
         clear_pct_by_date: the same for each date, by ISO day.
+        qa: detectors and distances behind its quality bits; None when the plan is gone and it was
+            never masked again.
         dropped: scenes that were found and left out, and why; None when the plan is gone.
         size_bytes: of the folder.
     """
@@ -87,6 +89,7 @@ class CubeInfo:
     mask: MaskName
     clear_pct: float
     clear_pct_by_date: dict[str, float]
+    qa: QaSettings | None
     scenes: int
     dropped: tuple[LeftOut, ...] | None
     offsets: tuple[Offset, ...]
@@ -241,6 +244,7 @@ def describe_cube(cube: RawCube, mask: MaskName) -> CubeInfo:
         mask=mask,
         clear_pct=round(float(clear_pct.mean()), 1),
         clear_pct_by_date=dict(zip(_iso(cube.dates), clear_pct.tolist(), strict=True)),
+        qa=_qa_settings(cube, plan),
         scenes=len(cube.sources["scenes"]),
         dropped=tuple(LeftOut(*scene) for scene in plan.dropped) if plan else None,
         offsets=tuple(Offset(*key, count) for key, count in sorted(counted.items())),
@@ -249,6 +253,12 @@ def describe_cube(cube: RawCube, mask: MaskName) -> CubeInfo:
         plan=cube.attributes["plan"],
         size_bytes=_size(cube.path),
     )
+
+
+def _qa_settings(cube: RawCube, plan: CubePlan | None) -> QaSettings | None:
+    if QA_SETTINGS in cube.attributes:
+        return QaSettings.model_validate(cube.attributes[QA_SETTINGS])
+    return QaSettings(dilate_m=plan.request.dilate_m) if plan else None
 
 
 def describe_store(store: PlanarStore) -> StoreInfo:

@@ -40,6 +40,14 @@ class UnreadableSource(SitsDataError, OSError):
     """A raster of the catalogue cannot be read."""
 
 
+class UnknownDetector(SitsDataError, LookupError):
+    """No cloud detector has that name."""
+
+
+class DetectorUnavailable(SitsDataError, ImportError):
+    """A cloud detector needs a package that is not installed."""
+
+
 class OutputExists(SitsDataError, FileExistsError):
     """The output is there already and is not the same work."""
 

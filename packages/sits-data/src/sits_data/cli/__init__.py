@@ -4,7 +4,7 @@ import click
 
 from sits_data.commandline import Commands
 
-COMMANDS = ("simulate", "search", "build-cube", "planarize", "info", "verify", "plot", "export")
+COMMANDS = ("simulate", "search", "build-cube", "planarize", "mask", "info", "verify", "plot", "export")
 
 
 @click.group(

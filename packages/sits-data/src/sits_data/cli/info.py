@@ -52,6 +52,7 @@ def _print_cube(cube: CubeInfo) -> None:
         "bounds": f"{left:.0f}, {bottom:.0f} to {right:.0f}, {top:.0f}",
         "dates": _dates(cube),
         "clear": f"{cube.clear_pct} % ({cube.mask})",
+        "quality bits": _quality(cube),
         "scenes": cube.scenes,
         "offsets": [f"{o.offset_dn} DN in {o.scenes} scenes ({o.source})" for o in cube.offsets],
         "catalog": f"{cube.catalog}, {cube.collection}",
@@ -66,6 +67,16 @@ def _print_cube(cube: CubeInfo) -> None:
     click.echo("\nclear pixels of each date")
     for line in date_lines(cube.clear_pct_by_date):
         click.echo(line)
+
+
+def _quality(cube: CubeInfo) -> str:
+    if cube.qa is None:
+        return "unknown, the plan is not beside the cube"
+    distances = {"erode": cube.qa.erode_m, "dilate": cube.qa.dilate_m}
+    return ", ".join(
+        [" + ".join(cube.qa.detectors)]
+        + [f"{name} {metres:g} m" for name, metres in distances.items() if metres]
+    )
 
 
 def _print_store(store: StoreInfo) -> None:

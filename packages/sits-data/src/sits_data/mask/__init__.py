@@ -21,6 +21,7 @@ from sits_data.mask.names import (
     strict_classes,
     unclear_bits,
 )
+from sits_data.mask.settings import QaSettings
 from sits_data.mask.shape import Refined, Refinement, dilate, refine, refined_qa
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Mask",
     "MaskName",
     "MaskPreset",
+    "QaSettings",
     "Refined",
     "Refinement",
     "clear_pixels",
