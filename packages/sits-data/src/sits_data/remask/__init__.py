@@ -20,7 +20,7 @@ from sits_data.errors import InvalidRequest
 from sits_data.ledger import Unit
 from sits_data.mask import QaSettings
 from sits_data.output import writing_to
-from sits_data.remask.swap import alone, chunk_file, finish_swap, is_staged, stage, swap
+from sits_data.remask.staging import alone, chunk_file, finish_swap, is_staged, stage, swap
 from sits_data.remask.unit import Eyes, days_of, others
 from sits_data.threads import available_cores
 from sits_data.units import UnitWriter
