@@ -33,10 +33,17 @@ _KINDS: Mapping[str, QA] = {
 
 @dataclass(frozen=True)
 class Layer:
-    """One band of one raster: its path or address."""
+    """One band of one raster.
+
+    Args:
+        path: or its address.
+        band: counted from 1.
+        nodata: value that stands for nothing, where the raster itself does not say.
+    """
 
     path: str
     band: int
+    nodata: float | None = None
 
     def read(self, geobox: GeoBox, resampling: Resampling) -> NDArray[np.float32]:
         """(y, x) values on a grid; NaN where the raster has none.
@@ -46,10 +53,13 @@ class Layer:
         """
         height, width = geobox.shape
         grid = {"crs": str(geobox.crs), "transform": geobox.affine, "height": height, "width": width}
+        more = {} if self.nodata is None else {"src_nodata": self.nodata}
         try:
             with (
                 rasterio.open(self.path) as source,
-                WarpedVRT(source, resampling=resampling, dtype="float32", nodata=np.nan, **grid) as vrt,
+                WarpedVRT(
+                    source, resampling=resampling, dtype="float32", nodata=np.nan, **grid, **more
+                ) as vrt,
             ):
                 return np.asarray(vrt.read(self.band), np.float32)
         except (rasterio.errors.RasterioError, OSError) as error:

@@ -9,12 +9,13 @@ Environment 274; github.com/sentinel-hub/sentinel2-cloud-detector, `S2PixelCloud
 Sentinel-2 Products Specification Document (RADIO_ADD_OFFSET since baseline 04.00).
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pystac
@@ -133,14 +134,16 @@ def make(argument: str, target: Target) -> S2Cloudless:
 
 def _items(path: Path) -> list[pystac.Item]:
     try:
-        whole: Any = pystac.read_file(str(path))
-    except (OSError, ValueError, KeyError, pystac.STACError) as error:
+        content = json.loads(path.read_bytes())
+        if isinstance(content, dict) and pystac.ItemCollection.is_item_collection(content):
+            return list(pystac.ItemCollection.from_file(str(path)))
+        whole = pystac.read_file(str(path))
+    except (OSError, ValueError, KeyError, TypeError, pystac.STACError, pystac.STACTypeError) as error:
         raise InvalidRequest(f"{path} is no STAC catalogue ({error}); {_OTHERWISE}") from error
     if isinstance(whole, pystac.Item):
         return [whole]
-    if isinstance(whole, pystac.Catalog):
-        return list(whole.get_items(recursive=True))
-    return list(whole.items)
+    assert isinstance(whole, pystac.Catalog)
+    return list(whole.get_items(recursive=True))
 
 
 def _source(item: pystac.Item) -> Source:
@@ -152,7 +155,7 @@ def _source(item: pystac.Item) -> Source:
                 f"s2cloudless needs {', '.join(MODEL_BANDS)} of Level-1C, item {item.id} has no {band}; "
                 f"{_OTHERWISE}"
             )
-        layers.append(Layer(str(item.assets[key].get_absolute_href()), 1))
+        layers.append(Layer(str(item.assets[key].get_absolute_href()), 1, nodata=0))
     said = item.properties
     baseline = str(said.get("s2:processing_baseline", said.get("processing:version", "")))
     if not re.fullmatch(r"\d\d\.\d\d", baseline):
