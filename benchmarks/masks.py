@@ -30,7 +30,7 @@ from sits_data.remask import remask
 from sits_data.simulate import simulate_catalog
 
 BAND = "B04"
-MASKS = ("permissive", "permissive+cirrus", "standard-snow", "standard", "strict")
+MASKS = ("permissive", "standard-snow", "standard", "strict")
 DISTANCES = ((0, 0), (0, 20), (0, 40), (0, 60), (0, 120), (20, 0), (40, 0), (20, 20), (20, 60), (40, 60))
 """Erosion and dilation in metres."""
 
