@@ -43,6 +43,9 @@ SCHEMA = "sits-cube"
 SCHEMA_VERSION = 1
 NOT_READ = int(QA.NOT_READ)
 
+COORDINATE_CHUNK = 1024
+"""Along time and scenes; of one length, so that a longer coordinate's chunks hold a shorter one's."""
+
 QA_SETTINGS = "qa_settings"
 """Attribute: detectors and distances that `qa` follows since it was made anew; absent as built."""
 
@@ -159,7 +162,7 @@ class RawCube:
         def of_date(index: int) -> float:
             scl = self.read("scl", index) if classes else None
             qa = self.read("qa", index)
-            read = np.count_nonzero((qa & NOT_READ) == 0)
+            read = np.count_nonzero(qa != NOT_READ)
             return float(clear_pixels(qa, scl, mask).sum() / max(read, 1))
 
         with fast_codecs(), ThreadPoolExecutor(available_cores()) as pool:
@@ -199,11 +202,17 @@ def create_cube(path: Path, plan: CubePlan) -> None:
         partial.rename(path)
 
 
-def mark_complete(path: Path) -> None:
-    """Say in the cube's metadata, atomically, that every unit is there."""
+def mark_complete(path: Path, *, failed: int = 0) -> None:
+    """Say in the cube's metadata, atomically, that nothing is left to do.
+
+    Args:
+        path: the cube.
+        failed: units that could not be read, and whose `qa` says so.
+    """
     with writing_to(path):
         metadata = json.loads((path / "zarr.json").read_bytes())
-        metadata["attributes"]["status"] = "complete"
+        metadata["attributes"].pop("units_failed", None)
+        metadata["attributes"] |= {"status": "complete"} | ({"units_failed": failed} if failed else {})
         write_atomically(path / "zarr.json", json.dumps(metadata, indent=2).encode())
 
 
@@ -424,4 +433,5 @@ def _coordinate(
     attributes: dict[str, Any],
 ) -> None:
     data = np.array(values, dtype=np.dtypes.StringDType()) if isinstance(values, list) else values
-    group.create_array(name, data=data, dimension_names=(dim,), attributes=attributes)
+    chunks = (COORDINATE_CHUNK,) if dim in ("time", "scene") else np.shape(data)
+    group.create_array(name, data=data, chunks=chunks, dimension_names=(dim,), attributes=attributes)

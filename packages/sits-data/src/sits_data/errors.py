@@ -40,6 +40,10 @@ class UnreadableSource(SitsDataError, OSError):
     """A raster of the catalogue cannot be read."""
 
 
+class DeadlinePassed(UnreadableSource, TimeoutError):
+    """A raster was not read in the time that it had."""
+
+
 class UnknownDetector(SitsDataError, LookupError):
     """No cloud detector has that name."""
 
@@ -54,6 +58,10 @@ class OutputExists(SitsDataError, FileExistsError):
 
 class OutputNotWritable(SitsDataError, OSError):
     """The output cannot be written: no permission, or the disk is full."""
+
+
+class SchedulerError(SitsDataError, OSError):
+    """A Dask cluster does not answer, or lost its workers."""
 
 
 class UnfinishedFields(SitsDataError, RuntimeError):

@@ -20,7 +20,15 @@ from sits_data.errors import InvalidRequest
 from sits_data.ledger import Unit
 from sits_data.mask import QaSettings
 from sits_data.output import writing_to
-from sits_data.remask.staging import alone, chunk_file, finish_swap, is_staged, stage, swap
+from sits_data.remask.staging import (
+    alone,
+    chunk_file,
+    finish_swap,
+    is_staged,
+    note_checksums,
+    stage,
+    swap,
+)
 from sits_data.remask.unit import Eyes, days_of, others
 from sits_data.threads import available_cores
 from sits_data.units import UnitWriter
@@ -73,7 +81,7 @@ def remask(
         OutputNotWritable: no permission, or the disk is full; start the same again.
     """
     began, path = time.monotonic(), Path(path)
-    with alone(path):
+    with alone(path) as ledger:
         with writing_to(path):
             finish_swap(path)
         raw = open_raw(path)
@@ -87,6 +95,8 @@ def remask(
         _run(eyes, UnitWriter(staging), todo, bar, threads=threads or available_cores())
         with writing_to(path):
             swap(path, settings)
+            if ledger is not None:
+                note_checksums(path, ledger, units)
     seconds = time.monotonic() - began
     return RemaskResult(path, settings, len(units), done, seconds)
 

@@ -4,21 +4,23 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sits_data.cube import QA_SETTINGS, RECOMPUTE, RawCube
 from sits_data.errors import OutputExists
-from sits_data.ledger import Unit, open_ledger, state_folder
+from sits_data.ledger import Ledger, Unit, Written, open_ledger, state_folder
 from sits_data.mask import QaSettings
 from sits_data.output import write_atomically
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold a cube: no other process makes its `qa` anew, and none builds it.
+def alone(path: Path) -> Iterator[Ledger | None]:
+    """Hold a cube: no other process makes its `qa` anew, and none builds it; gives its ledger.
 
     Raises:
         OutputExists: another process holds it.
@@ -32,9 +34,7 @@ def alone(path: Path) -> Iterator[None]:
             except BlockingIOError as error:
                 raise OutputExists(f"another process is masking {path}; wait for it") from error
         ledger = state_folder(path) / "ledger.jsonl"
-        if ledger.is_file():
-            stack.enter_context(open_ledger(ledger))
-        yield
+        yield stack.enter_context(open_ledger(ledger)) if ledger.is_file() else None
 
 
 def _staging(path: Path) -> Path:
@@ -69,6 +69,15 @@ def swap(path: Path, settings: QaSettings) -> None:
     """Replace the chunks of `qa` by staged ones; until that is done the cube is not opened."""
     _edit_attributes(path, {RECOMPUTE: settings.model_dump()})
     finish_swap(path)
+
+
+def note_checksums(path: Path, ledger: Ledger, units: Sequence[Unit]) -> None:
+    """Tell a cube's ledger what its chunks of `qa` are now."""
+    for unit in units:
+        if unit in ledger.rows:
+            data, row = chunk_file(path, unit).read_bytes(), ledger.rows[unit]
+            written = Written(len(data), zlib.crc32(data))
+            ledger.record(replace(row, files={**row.files, "qa": written}))
 
 
 def finish_swap(path: Path) -> None:
