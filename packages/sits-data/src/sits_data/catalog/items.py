@@ -31,7 +31,8 @@ def make_item(content: Mapping[str, Any], address: str) -> pystac.Item:
         if last - first <= LONGEST_PASS:
             properties["datetime"] = properties["start_datetime"]
     copy = {**content, "properties": properties, "assets": assets}
-    item = pystac.Item.from_dict(copy, href=address, preserve_dict=False)
+    # Migrating to newer versions of extensions warns of what does not concern us; we read them all.
+    item = pystac.Item.from_dict(copy, href=address, migrate=False, preserve_dict=False)
     item.set_self_href(address)
     for asset in item.assets.values():
         asset.href = absolute(asset.href, address)
