@@ -1,6 +1,5 @@
 """What a cube or a planar store holds, as values that print and turn into JSON."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pydantic import JsonValue
 
 from sits_data.cube import RawCube, open_raw
 from sits_data.errors import InvalidRequest, NotACube
-from sits_data.ledger import state_folder
+from sits_data.ledger import read_ledger, state_folder
 from sits_data.manifest import Recipe
 from sits_data.mask import MaskPreset
 from sits_data.plan import CubePlan
@@ -350,16 +349,8 @@ def _count_classes(store: PlanarStore, sizes: NDArray[np.int64]) -> tuple[ClassC
 
 
 def _units_done(ledger: Path) -> int | None:
-    """Finished units, while a build may be writing: a last line that is cut off does not count."""
-    if not ledger.is_file():
-        return None
-    done = set()
-    for line in ledger.read_text().splitlines():
-        try:
-            done.add(tuple(json.loads(line)["unit"]))
-        except ValueError:
-            continue
-    return len(done)
+    """Finished units, while a build may be writing."""
+    return sum(row.done for row in read_ledger(ledger).values()) if ledger.is_file() else None
 
 
 def _dates(days: NDArray[np.int32]) -> Dates:
