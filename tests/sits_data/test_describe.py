@@ -176,7 +176,7 @@ def test_describe_refuses(tmp_path, make, mask, error, message):
 
 
 def test_describe_refuses_mask_for_store(parcels):
-    with pytest.raises(InvalidRequest, match="keeps the mask preset"):
+    with pytest.raises(InvalidRequest, match="keeps the mask that"):
         describe(parcels, mask="strict")
 
 

@@ -38,8 +38,11 @@ def days() -> list[Product]:
 def texture(seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     noises = [rng.normal(size=(n, n)) for n in (11, 41, 161)]
-    rough = [np.kron(noise, np.ones((660 // n + 1,) * 2)) for n, noise in zip((11, 41, 161), noises)]
-    land = sum(one[:636, :660] * size for one, size in zip(rough, (500, 250, 120)))
+    rough = [
+        np.kron(noise, np.ones((660 // n + 1,) * 2))
+        for n, noise in zip((11, 41, 161), noises, strict=True)
+    ]
+    land = sum(one[:636, :660] * size for one, size in zip(rough, (500, 250, 120), strict=True))
     return np.clip(land + 2000 + rng.normal(size=(636, 660)) * 18, 1, 9000).astype(np.uint16)
 
 

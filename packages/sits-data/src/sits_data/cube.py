@@ -46,6 +46,12 @@ NOT_READ = int(QA.NOT_READ)
 COORDINATE_CHUNK = 1024
 """Along time and scenes; of one length, so that a longer coordinate's chunks hold a shorter one's."""
 
+QA_SETTINGS = "qa_settings"
+"""Attribute: detectors and distances that `qa` follows since it was made anew; absent as built."""
+
+RECOMPUTE = "mask_recompute"
+"""Attribute: `qa` is just now being replaced, or was when a run was interrupted."""
+
 
 Index = int | slice | tuple[int | slice, ...]
 
@@ -260,6 +266,10 @@ def open_raw(path: str | Path, *, allow_incomplete: bool = False) -> RawCube:
     if attributes.get("status") != "complete" and not allow_incomplete:
         raise IncompleteCube(
             f"{path} is unfinished; run the same build-cube command again to complete it"
+        )
+    if RECOMPUTE in attributes:
+        raise IncompleteCube(
+            f"{path} has qa that is being replaced; run the same sits-data mask command again to finish"
         )
     try:
         transform = Affine(*attributes["spatial:transform"][:6])

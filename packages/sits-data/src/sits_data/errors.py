@@ -44,6 +44,14 @@ class DeadlinePassed(UnreadableSource, TimeoutError):
     """A raster was not read in the time that it had."""
 
 
+class UnknownDetector(SitsDataError, LookupError):
+    """No cloud detector has that name."""
+
+
+class DetectorUnavailable(SitsDataError, ImportError):
+    """A cloud detector needs a package that is not installed."""
+
+
 class OutputExists(SitsDataError, FileExistsError):
     """The output is there already and is not the same work."""
 

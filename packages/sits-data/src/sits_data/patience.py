@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from threading import Lock, Thread
 from typing import Literal
 from urllib.parse import urlparse
 
 import requests
+from urllib3 import Retry
+from urllib3.exceptions import InvalidHeader
 
 from sits_data.errors import DeadlinePassed
 
@@ -116,11 +116,7 @@ def _ask_for(address: str, byte: int) -> tuple[Answer, int]:
 
 def _seconds(retry_after: str) -> float:
     """`Retry-After` in seconds: it is a number of them, or a date."""
-    if retry_after.strip().isdigit():
-        return float(retry_after)
     try:
-        when = parsedate_to_datetime(retry_after)
-    except (TypeError, ValueError):
+        return max(Retry().parse_retry_after(retry_after), 0.0)
+    except InvalidHeader:
         return 0.0
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max((when - datetime.now(UTC)).total_seconds(), 0.0)

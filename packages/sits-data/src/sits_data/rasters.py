@@ -111,7 +111,7 @@ class RasterReader:
         """Return if another attempt makes sense, raise if none does."""
         again = "run the same command again to continue, or leave its date out"
         if not _on_web(address):
-            if urlparse(address).scheme not in {"", "file"} and attempt + 1 < self.tries:
+            if urlparse(href).scheme not in {"", "file"} and attempt + 1 < self.tries:
                 return
             raise UnreadableSource(
                 f"cannot read {href} ({why}); it may be missing, truncated or out of reach: {again}"

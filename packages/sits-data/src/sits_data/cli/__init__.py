@@ -10,6 +10,7 @@ COMMANDS = (
     "build-cube",
     "update",
     "status",
+    "mask",
     "planarize",
     "info",
     "verify",
