@@ -4,7 +4,17 @@ import click
 
 from sits_data.commandline import Commands
 
-COMMANDS = ("simulate", "search", "build-cube", "planarize", "info", "verify", "plot", "export")
+COMMANDS = (
+    "simulate",
+    "search",
+    "build-cube",
+    "planarize",
+    "coregister",
+    "info",
+    "verify",
+    "plot",
+    "export",
+)
 
 
 @click.group(
