@@ -18,6 +18,7 @@ from sits_data.ledger import state_folder
 from sits_data.manifest import Recipe
 from sits_data.mask import MaskPreset
 from sits_data.plan import CubePlan
+from sits_data.provenance import item_file
 from sits_data.store import PlanarStore, open_parts, open_store
 from sits_data.store.read import is_merged, read_merged
 
@@ -72,6 +73,7 @@ class CubeInfo:
         clear_pct_by_date: the same for each date, by ISO day.
         dropped: scenes that were found and left out, and why; None when the plan is gone.
         size_bytes: of the folder.
+        item: its STAC item, None when there is none.
     """
 
     path: str
@@ -94,6 +96,7 @@ class CubeInfo:
     collection: str
     plan: str
     size_bytes: int
+    item: str | None
     kind: Literal["cube"] = "cube"
 
 
@@ -119,6 +122,7 @@ class StoreInfo:
         labels: column or raster that labels come from.
         cube: name, plan, catalogue and number of scenes of the cube it was made from.
         size_bytes: of the folder.
+        item: its STAC item, None when there is none.
     """
 
     path: str
@@ -139,6 +143,7 @@ class StoreInfo:
     cube: dict[str, JsonValue]
     software: str
     size_bytes: int
+    item: str | None
     kind: Literal["store"] = "store"
 
 
@@ -248,6 +253,7 @@ def describe_cube(cube: RawCube, mask: MaskPreset) -> CubeInfo:
         collection=cube.attributes["collection"],
         plan=cube.attributes["plan"],
         size_bytes=_size(cube.path),
+        item=_item(cube.path),
     )
 
 
@@ -276,6 +282,7 @@ def describe_store(store: PlanarStore) -> StoreInfo:
         cube=cube,
         software=manifest.software,
         size_bytes=_size(store.path),
+        item=_item(store.path),
     )
 
 
@@ -370,6 +377,11 @@ def _dates(days: NDArray[np.int32]) -> Dates:
 
 def _iso(days: NDArray[np.int32]) -> list[str]:
     return [str(day) for day in days.astype("datetime64[D]")]
+
+
+def _item(path: Path) -> str | None:
+    item = item_file(path)
+    return str(item) if item.is_file() else None
 
 
 def _size(folder: Path) -> int:

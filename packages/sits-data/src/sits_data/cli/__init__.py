@@ -11,6 +11,7 @@ COMMANDS = (
     "planarize",
     "coregister",
     "info",
+    "item",
     "verify",
     "plot",
     "export",

@@ -22,6 +22,7 @@ from sits_data.errors import InvalidRequest
 from sits_data.grid import Window
 from sits_data.mask import QA
 from sits_data.output import new_folder
+from sits_data.provenance import write_cube_item
 from sits_data.shifts import REACH_PX, nearest, resample
 from sits_data.threads import available_cores
 from sits_data.units import UnitWriter
@@ -62,8 +63,8 @@ def correct_cube(
     """Write a cube in which each date is moved back by its shift.
 
     Reflectance by cubic convolution over valid pixels alone, classes and bits by the nearest pixel;
-    what comes from beyond the grid is no data. The new cube appears at `out` whole or not at all, and
-    holds the shifts; memory is bounded by the chunk.
+    what comes from beyond the grid is no data. The new cube appears at `out` whole or not at all,
+    holds the shifts and gets a STAC item; memory is bounded by the chunk.
 
     Args:
         cube: a finished cube.
@@ -96,6 +97,7 @@ def correct_cube(
     with new_folder(out, what="a cube", is_one=is_cube, overwrite=overwrite) as folder:
         _copy_layout(cube, shifts, move, folder)
         _run(list(_tasks(cube, shifts, move, folder)), threads or available_cores(), progress=progress)
+    write_cube_item(out, made_from=cube.path)
     measured = int(shifts.measured.sum())
     return Corrected(out, int(move.sum()), measured - int(move.sum()), len(move) - measured)
 

@@ -39,22 +39,21 @@ def _titles(shifts: Shifts) -> tuple[str, str]:
     measured = shifts.shift_m[shifts.measured]
     spread = np.median(np.hypot(*measured.T))
     return f"{shifts.cube}: dates lie {spread:.1f} m off, in the median", (
-        f"{len(measured)} of {len(shifts.dates)} dates measured, {iso(shifts.dates[0])} to "
-        f"{iso(shifts.dates[-1])} · zero: {shifts.reference} · windows of {shifts.window_px} px at "
-        f"{shifts.resolution_m} m, clear ({shifts.mask}) · bars: spread of the windows"
+        f"{iso(shifts.dates[0])} to {iso(shifts.dates[-1])}, {len(measured)} of {len(shifts.dates)} "
+        f"dates measured ({shifts.mask}) · zero: {shifts.reference} · bars: spread of windows"
     )
 
 
 def _limit(shifts: Shifts) -> float:
     """Half the width of the axes in metres: a pixel, or what the farthest date needs."""
-    farthest = np.nanmax(np.abs(shifts.shift_m))
-    return float(max(shifts.resolution_m, 1.15 * farthest))
+    farthest = np.nanmax(np.abs(shifts.shift_m) + shifts.spread_m)
+    return float(max(shifts.resolution_m, 1.1 * farthest))
 
 
 def _draw_ground(axes: Axes, shifts: Shifts) -> None:
     pixel, limit = shifts.resolution_m, _limit(shifts)
     axes.add_patch(Rectangle((-pixel / 2, -pixel / 2), pixel, pixel, facecolor=FAINT, zorder=0))
-    axes.text(-pixel / 2, pixel / 2, f" one pixel, {pixel} m", va="top", fontsize=8, color=QUIET)
+    axes.text(0.02, 0.98, f"grey: one pixel, {pixel} m", transform=axes.transAxes, va="top", fontsize=8)
     axes.axhline(0, color=RULE, lw=0.8, zorder=0)
     axes.axvline(0, color=RULE, lw=0.8, zorder=0)
     east, north = shifts.shift_m.T
@@ -88,8 +87,9 @@ def _draw_component(
     # Dates without a shift: a tick at the bottom each.
     axes.plot(days[~ok], np.full((~ok).sum(), -limit), "|", color=QUIET, ms=7, clip_on=False)
     axes.set_ylim(-limit, limit)
-    locator = AutoDateLocator(minticks=4, maxticks=9)
+    locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     if component == 0:
-        axes.set_title(f"| not measured: {(~ok).sum()}", loc="right", fontsize=8, color=QUIET)
+        note = f"ticks at the bottom: {(~ok).sum()} dates not measured"
+        axes.set_title(note, loc="right", fontsize=8, color=QUIET)
