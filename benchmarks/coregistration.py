@@ -12,13 +12,13 @@ import numpy as np
 import skimage.registration
 from scipy import ndimage
 
-import sits_data.shifts.match as matching
 from sits_data.aoi import read_aoi
 from sits_data.build import build_cube
 from sits_data.coregistration import Shifts, correct_cube, measure_shifts
 from sits_data.cube import open_raw
 from sits_data.grid import cube_grid
 from sits_data.plan import Request
+from sits_data.shifts import matching
 from sits_data.simulate import simulate_catalog
 from sits_data.units import UnitWriter
 

@@ -2,7 +2,7 @@
 
 from sits_data.shifts.consensus import MIN_WINDOWS, Consensus, find_consensus
 from sits_data.shifts.edges import Edges, find_edges
-from sits_data.shifts.match import Match, compose, match
+from sits_data.shifts.matching import Match, compose, match
 from sits_data.shifts.resample import REACH_PX, nearest, resample
 
 __all__ = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sits_data.shifts.match import Match
+from sits_data.shifts.matching import Match
 
 MIN_WINDOWS = 3
 MIN_CORRELATION = 0.3
