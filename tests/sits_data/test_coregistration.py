@@ -244,3 +244,20 @@ def test_out_without_correct_is_a_usage_error(planted, sits_data):
     run = sits_data("coregister", planted[0], "--out", "c.zarr")
     assert run.returncode == 2
     assert "add --correct" in run.stderr
+
+
+@pytest.mark.real
+def test_real_dates_lie_on_each_other_once_corrected(real, tmp_path):
+    land = real / "flanders-2019"
+    request = Request(
+        catalog=str(land / "catalog.json"), collection="sentinel-2-l2a", start=date(2018, 8, 1),
+        end=date(2019, 11, 30), bands=("B02", "B03", "B04", "B08"),
+        grid=cube_grid(read_aoi(land / "aoi.geojson"), 10),
+    )  # fmt: skip
+    raw = open_raw(build_cube(request, tmp_path / "f.zarr").path)
+    shifts = measure_shifts(raw)
+    assert shifts.measured.sum() >= 33
+    assert np.nanstd(shifts.shift_m, axis=0).max() > 3
+    again = measure_shifts(open_raw(correct_cube(raw, shifts, tmp_path / "c.zarr").path))
+    assert again.measured.sum() >= 33
+    assert np.nanstd(again.shift_m, axis=0).max() < 1
