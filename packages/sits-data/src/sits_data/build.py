@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, Never
@@ -19,16 +19,17 @@ from urllib.parse import urlparse
 from tqdm import tqdm
 
 from sits_data.access import access_of
-from sits_data.cube import create_cube, is_cube, mark_complete, open_raw
+from sits_data.cube import QA_SETTINGS, create_cube, is_cube, mark_complete, open_raw
 from sits_data.engine import Workers, on_cluster, on_threads
 from sits_data.errors import NotACube, OutputExists, SitsDataError, UnreadableSource
 from sits_data.fill import How, Task, fill
 from sits_data.grid import BLOCK_PX
 from sits_data.ledger import Ledger, Row, Unit, open_ledger, state_folder
-from sits_data.mask import MaskName
+from sits_data.mask import MaskName, Refinement
 from sits_data.output import writing_to
 from sits_data.plan import CubePlan, Request
 from sits_data.planning import Search, check_request, plan_cube, search_items
+from sits_data.provenance import item_file, write_cube_item
 from sits_data.rasters import Loader, RasterReader, check_loader
 from sits_data.screen import screen_days
 from sits_data.threads import available_cores
@@ -72,8 +73,14 @@ class BuildOptions:
 
     def how(self, request: Request) -> How:
         """What a worker needs to know of it."""
-        reader = RasterReader(self.loader, access_of(request.catalog), self.tries)
-        return How(reader, self.deadline_s, self.skip_below, self.mask, self.on_error == "skip")
+        return How(
+            reader=RasterReader(self.loader, access_of(request.catalog), self.tries),
+            deadline_s=self.deadline_s,
+            refinement=request.refinement,
+            skip_below=self.skip_below,
+            mask=self.mask,
+            mark_failed=self.on_error == "skip",
+        )
 
     @contextmanager
     def workers(self, plan: CubePlan) -> Iterator[Workers]:
@@ -149,6 +156,7 @@ def build_cube(
             plan = _find_plan(request, out, ledger, search, options, overwrite=overwrite)
             resumed = fill_cube(plan, out, ledger, options, progress=progress)
             mark_complete(out, failed=len(ledger.failed))
+            write_cube_item(out)
         return BuildResult(
             path=out,
             plan=plan,
@@ -195,10 +203,11 @@ def fill_cube(
     """
     sweep_partial(out)
     done = still_done(plan, out, ledger, options)
-    work = partial(
-        fill, out.resolve(), (state_folder(out) / plan_name).resolve(), plan.hash,
-        how=options.how(plan.request),
-    )  # fmt: skip
+    how = options.how(plan.request)
+    if (settings := open_raw(out, allow_incomplete=True).attributes.get(QA_SETTINGS)) is not None:
+        how = replace(how, refinement=Refinement(**{k: settings[k] for k in Refinement.model_fields}))
+    plan_file = (state_folder(out) / plan_name).resolve()
+    work = partial(fill, out.resolve(), plan_file, plan.hash, how=how)
     tasks = [task for task in pending(plan, done) if task.time >= first_day]
     total = len(done) + sum(len(task.units) for task in tasks)
     bar = tqdm(total=total, initial=len(done), unit="unit", desc="build", disable=not progress)
@@ -341,10 +350,21 @@ def _find_plan(
         old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=out.parent))
         out.rename(old / out.name)
         shutil.rmtree(old)
+        _forget_all_but_the_ledger(out)
     ledger.clear()
     plan.write(state_folder(out) / "plan.json")
     create_cube(out, plan)
     return plan
+
+
+def _forget_all_but_the_ledger(out: Path) -> None:
+    """Remove what lies beside a cube that is replaced: its item, its plan, its shifts."""
+    item_file(out).unlink(missing_ok=True)
+    for beside in state_folder(out).iterdir():
+        if beside.is_dir():
+            shutil.rmtree(beside)
+        elif beside.name != "ledger.jsonl":
+            beside.unlink()
 
 
 def _is_unfinished(request: Request, out: Path) -> bool:

@@ -24,6 +24,7 @@ from sits_data.ledger import Ledger, Row, Unit, state_folder
 from sits_data.output import write_atomically, writing_to
 from sits_data.plan import CubePlan, Request
 from sits_data.planning import Search, plan_cube, search_items
+from sits_data.provenance import write_cube_item
 from sits_data.rasters import check_loader
 from sits_data.scenes import Dropped
 from sits_data.screen import screen_days
@@ -104,6 +105,7 @@ def update_cube(
                 _index_scenes(cube, old, ledger)
             _extend(path, new, failed=len(ledger.failed))
             (state / NEXT).replace(state / "plan.json")
+            write_cube_item(path)
         failed = tuple(row for row in ledger.failed if row.unit.time >= len(old.days))
         return UpdateResult(path, new, added, late, failed, time.monotonic() - began)
 

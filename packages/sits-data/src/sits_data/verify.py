@@ -1,6 +1,5 @@
 """Whether a cube on disk is what was written: every chunk against its size and checksum."""
 
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ import zarr
 
 from sits_data.cube import RawCube, fast_codecs, open_raw
 from sits_data.errors import DamagedCube
-from sits_data.ledger import Row, open_ledger, read_ledger, state_folder
+from sits_data.ledger import Row, Written, open_ledger, read_ledger, state_folder
 from sits_data.output import writing_to
 from sits_data.threads import available_cores
 from sits_data.units import chunk_file, chunk_of
@@ -85,7 +84,7 @@ def _compare(cube: Path, row: Row) -> list[str]:
         except OSError as error:
             errors.append(f"{file.relative_to(cube)} cannot be read ({error.strerror})")
             continue
-        if (len(data), zlib.crc32(data)) != written:
+        if Written.of(data) != written:
             errors.append(f"{file.relative_to(cube)} differs from what was written")
     return errors
 

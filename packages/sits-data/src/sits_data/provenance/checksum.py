@@ -25,11 +25,21 @@ def file_digest(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def folder_digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file of a folder by its path inside, read on all cores."""
+def folder_digests(folder: Path, known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """SHA-256 of each file of a folder by its path inside, read on all cores.
+
+    Args:
+        folder: where the files lie.
+        known: digests that somebody kept; these files are not read.
+    """
+    kept = known or {}
     names = [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()]
+
+    def digest(name: str) -> str:
+        return kept[name] if name in kept else file_digest(folder / name)
+
     with ThreadPoolExecutor(available_cores()) as pool:
-        return dict(zip(names, pool.map(lambda name: file_digest(folder / name), names), strict=True))
+        return dict(zip(names, pool.map(digest, names), strict=True))
 
 
 def combine(digests: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ import pystac
 import zarr
 
 from sits_data.cube import RawCube, open_raw
-from sits_data.ledger import state_folder
+from sits_data.ledger import read_ledger, state_folder
 from sits_data.plan import CubePlan
 from sits_data.provenance.checksum import combine, file_digest, folder_digests, multihash
 from sits_data.provenance.item import (
@@ -19,12 +19,15 @@ from sits_data.provenance.item import (
     item_file,
     write_item,
 )
+from sits_data.units import chunk_file, chunk_of
 
 ZARR = "application/vnd.zarr; version=3"
 
 
 def write_cube_item(path: Path, *, made_from: Path | None = None) -> Path:
-    """Write the item of a finished cube beside it; reads every byte once, for the checksum.
+    """Write the item of a finished cube beside it.
+
+    Checksums of chunks are those of the ledger; without one every byte is read.
 
     Args:
         path: the cube.
@@ -103,9 +106,19 @@ def _variables(group: zarr.Group) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _kept_digests(cube: RawCube) -> dict[str, str]:
+    """SHA-256 of the chunks that the ledger has, by their path in the cube."""
+    rows = read_ledger(state_folder(cube.path) / "ledger.jsonl").values()
+    return {
+        chunk_file(Path(), name, chunk_of(name, row.unit)).as_posix(): written.sha256
+        for row in rows
+        for name, written in row.files.items()
+    }
+
+
 def _assets(cube: RawCube) -> dict[str, pystac.Asset]:
     plan = state_folder(cube.path) / "plan.json"
-    digests = folder_digests(cube.path)
+    digests = folder_digests(cube.path, _kept_digests(cube))
     reflectance = cube.array("reflectance")
     assets = {
         "data": pystac.Asset(

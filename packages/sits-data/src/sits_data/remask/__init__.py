@@ -20,6 +20,7 @@ from sits_data.errors import InvalidRequest
 from sits_data.ledger import Unit
 from sits_data.mask import QaSettings
 from sits_data.output import writing_to
+from sits_data.provenance import write_cube_item
 from sits_data.remask.staging import (
     alone,
     finish_swap,
@@ -94,6 +95,7 @@ def remask(
         _run(eyes, UnitWriter(staging), todo, bar, threads=threads or available_cores())
         with writing_to(path):
             swap(path, settings, ledger)
+        write_cube_item(path)
     seconds = time.monotonic() - began
     return RemaskResult(path, settings, len(units), done, seconds)
 

@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import shutil
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -97,7 +96,7 @@ def _note_checksums(path: Path, ledger: Ledger) -> None:
     for row in list(ledger.rows.values()):
         if "qa" in row.files:
             data = qa_file(path, row.unit).read_bytes()
-            written = Written(len(data), zlib.crc32(data))
+            written = Written.of(data)
             ledger.record(replace(row, files={**row.files, "qa": written}))
 
 
