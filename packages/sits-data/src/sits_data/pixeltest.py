@@ -1,7 +1,7 @@
 """Whether the numbers of a scene still hold ESA's offset of 1000, judged by the numbers themselves.
 
 Reflectance is hardly ever negative, and some ground is always dark: vegetation in red and blue, water
-and snow in the short-wave infrared. Numbers with the offset start near 1000, numbers without it
+in the short-wave infrared. Numbers with the offset start near 1000, numbers without it
 near 0. Ground that is bright in every band says nothing by itself; there, the same ground on other
 days does.
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sits_data.bands import DN_SHIFT, SCL
 
 TEST_BANDS = ("B02", "B04", "B12")
-"""Enough to find dark ground: vegetation is dark in blue and red, water and snow at 2.2 µm."""
+"""Enough to find dark ground: vegetation is dark in blue and red, water, snow and shadow at 2.2 µm."""
 
 TAIL = 0.005
 """Quantile that stands for the darkest pixels; a few dead ones below it do not matter."""
@@ -29,11 +29,10 @@ MIN_TAIL_PX, MIN_CLASS_PX, MIN_PAIRED_PX = 100, 30, 30
 DARK_CLASSES: dict[SCL, tuple[tuple[str, ...], int]] = {
     SCL.VEGETATION: (("B02", "B04"), 2000),
     SCL.WATER: (("B12",), 1400),
-    SCL.SNOW: (("B12",), 1500),
 }
 """Class → bands in which its darker pixels must be dark, and the highest DN with the offset that is
-still dark. What is brighter than that is no such ground, whatever the classification says: thick cloud
-passes for snow."""
+still dark; what is brighter is no such ground, whatever the classification says. Snow is dark at 2.2 µm
+too, but clouds of ice pass for it, and theirs is 0.1 to 0.15 there."""
 
 DARKER = 0.05
 """Quantile of a class's pixels that must be dark."""

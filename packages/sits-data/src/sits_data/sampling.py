@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import rasterio
 import rasterio.errors
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from odc.loader import RasterLoadParams, RasterSource, reader_driver
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
 
 from sits_data.errors import UnreadableSource
 from sits_data.grid import Grid
@@ -63,20 +65,18 @@ def sample_geobox(grid: Grid) -> GeoBox:
 
 
 def _read_into(href: str, geobox: GeoBox, out: NDArray[np.generic]) -> None:
-    load = RasterLoadParams(
-        dtype=out.dtype.name,
-        fill_value=0,
-        src_nodata_override=0,
-        use_overviews=True,
-        resampling="nearest",
-    )
-    driver = reader_driver("rio")
+    """Read the nearest pixel of the overview that fits; 0 outside the raster."""
+    height, width = geobox.shape
+    shape = {"height": height, "width": width, "transform": geobox.affine, "crs": str(geobox.crs)}
     try:
-        with driver.restore_env(GDAL_OPTIONS, driver.new_load(geobox)) as context:
-            driver.open(RasterSource(href), context).read(load, geobox, dst=out)
-    except (rasterio.errors.RasterioError, OSError, AssertionError) as error:
-        # odc-geo asserts that a raster has a CRS; one that is cut off in its header has none.
-        why = " ".join(str(error).split()) or "it has no CRS"
+        with (
+            rasterio.Env(**GDAL_OPTIONS),
+            rasterio.open(href, sharing=False) as raster,
+            WarpedVRT(raster, **shape, src_nodata=0, nodata=0, resampling=Resampling.nearest) as warped,
+        ):
+            warped.read(1, out=out)
+    except (rasterio.errors.RasterioError, OSError) as error:
+        why = " ".join(str(error).split())
         raise UnreadableSource(
             f"cannot look at {href} ({why}); run the same command again, or leave its date out"
         ) from error

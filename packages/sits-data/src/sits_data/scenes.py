@@ -120,9 +120,9 @@ def make_scene(
             tile=_tile(properties),
             baseline=baseline,
             cloud_pct=properties.get("eo:cloud_cover"),
-            nodata_pct=properties.get("s2:nodata_pixel_percentage"),
-            sun_azimuth=properties.get("view:sun_azimuth"),
-            sun_elevation=properties.get("view:sun_elevation"),
+            nodata_pct=_nodata_pct(properties),
+            sun_azimuth=properties.get("view:sun_azimuth", properties.get("s2:mean_solar_azimuth")),
+            sun_elevation=_sun_elevation(properties),
             view_azimuth=properties.get("view:azimuth"),
             view_incidence=properties.get("view:incidence_angle"),
         )
@@ -219,6 +219,20 @@ def _version(properties: Mapping[str, Any], baseline: str | None) -> tuple[str, 
     """Orders processings: by baseline, then when they were made, then when they were entered."""
     generated = properties.get("s2:generation_time") or properties.get("processing:datetime")
     return baseline or "", str(generated or ""), str(properties.get("updated") or "")
+
+
+def _nodata_pct(properties: Mapping[str, Any]) -> Any:
+    """Earth Search and Planetary Computer name it, CDSE has it among its statistics."""
+    statistics = properties.get("statistics")
+    known = statistics.get("nodata") if isinstance(statistics, dict) else None
+    return properties.get("s2:nodata_pixel_percentage", known)
+
+
+def _sun_elevation(properties: Mapping[str, Any]) -> Any:
+    """Planetary Computer gives the zenith angle instead."""
+    zenith = properties.get("s2:mean_solar_zenith")
+    known = 90 - zenith if isinstance(zenith, int | float) else None
+    return properties.get("view:sun_elevation", known)
 
 
 def _tile(properties: Mapping[str, Any]) -> str | None:
