@@ -31,7 +31,9 @@ from sits_data.simulate import simulate_catalog
 from sits_data.suspects import PIXEL_TEST, settle_offsets
 
 GROUND = (SCL.VEGETATION, SCL.NOT_VEGETATED, SCL.WATER, SCL.SNOW)
-OVERCAST = 0.05
+OVERCAST = 0.1
+"""A scene of which less is classified as ground is overcast: up to 0.08 is cloud taken for snow."""
+
 DESERT_FLOOR = np.array([0.12, 0.22, 0.40])
 """Of the bands in `TEST_BANDS`: bright sand, and no shadow is darker."""
 
