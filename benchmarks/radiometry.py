@@ -25,6 +25,7 @@ from sits_data.grid import cube_grid
 from sits_data.pixeltest import TAIL, TEST_BANDS, Sample
 from sits_data.plan import CubePlan, Request
 from sits_data.planning import plan_cube
+from sits_data.rasters import RasterReader
 from sits_data.sampling import sample_pixels
 from sits_data.scenes import Scene
 from sits_data.simulate import simulate_catalog
@@ -89,7 +90,7 @@ def simulated(seed: int, *, snow: bool) -> Iterator[Looked]:
         truth = json.loads((made.truth / "offsets.json").read_text())
         plan = _plan(made.catalog, made.aoi)
         for scene in plan.scenes:
-            sample = sample_pixels(scene, plan.request.grid, TEST_BANDS)
+            sample = sample_pixels(scene, plan.request.grid, TEST_BANDS, reader=RasterReader())
             suspect = scene.offset_source.rpartition(":")[2] != "boa_offset_applied"
             as_flagged = scene.model_copy(update={"offset_dn": -DN_SHIFT}) if suspect else scene
             yield Looked(as_flagged, sample, truth[scene.id], suspect)
@@ -110,7 +111,7 @@ def real(folder: Path, kept_dn: int) -> Iterator[Looked]:
     plan = _plan(folder / "catalog.json", folder / "aoi.geojson")
     for number, scene in enumerate(plan.scenes):
         suspect = number % 2 == 1
-        sample = sample_pixels(scene, plan.request.grid, TEST_BANDS)
+        sample = sample_pixels(scene, plan.request.grid, TEST_BANDS, reader=RasterReader())
         if suspect:
             raised = np.where(sample.dn == 0, 0, sample.dn - np.int32(kept_dn)).astype(np.uint16)
             sample = Sample(sample.bands, raised, sample.scl)

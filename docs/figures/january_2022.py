@@ -132,15 +132,15 @@ def _truth(
 
 def draw(out: Path, series: Series) -> None:
     """Two rows, red and NDVI; two columns, as stored and as a cube has it."""
-    margin, top, height, gap = 0.75, 1.75, 2.1, 0.5
+    margin, top, height, gap = 0.75, 1.8, 2.1, 0.5
     width = (WIDTH_IN - 2 * margin - gap) / 2
     red_top = 0.05 + float(max(series.as_stored[:, 0].max(), series.reflectance[:, 0].max()))
     with new_page(WIDTH_IN, HEIGHT_IN, 150) as page:
         page.heading(
             margin,
             "Why a series jumps in January 2022",
-            "one simulated meadow on its clear dates · since baseline 04.00 (25 January 2022) ESA adds "
-            "1000 to every number, also when it reprocesses older scenes; some catalogues take it away",
+            "a simulated meadow on its clear dates · ESA adds 1000 to the numbers of all that it makes "
+            "since, older scenes too; some catalogues take it away again",
         )
         columns = {
             "As stored: number / 10 000": series.as_stored,
@@ -148,7 +148,7 @@ def draw(out: Path, series: Series) -> None:
         }
         for column, (title, values) in enumerate(columns.items()):
             left = margin + column * (width + gap)
-            page.text(left, top - 0.2, title, size=12, bold=True)
+            page.text(left, top - 0.3, title, size=12, bold=True)
             for row, (name, shown, truth) in enumerate(
                 (
                     ("red reflectance (B04)", values[:, 0], series.truth[:, 0]),

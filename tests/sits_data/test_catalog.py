@@ -121,5 +121,5 @@ def test_items_are_made_in_one_thread(tiny: Path, monkeypatch: pytest.MonkeyPatc
         return real(*arguments, **settings)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pystac.Item, "from_dict", from_dict)
-    open_catalog(str(tiny / "catalog.json"))
+    assert len(ids(open_catalog(str(tiny / "catalog.json")))) == 3
     assert made == {threading.current_thread()}

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import geopandas as gpd
 import numpy as np
+import pystac
 import pytest
 import rasterio
 from installed import Run
@@ -19,7 +20,7 @@ from sits_data.cube import open_raw
 from sits_data.errors import UnknownRadiometry
 from sits_data.grid import Grid, cube_grid
 from sits_data.plan import CubePlan, Request
-from sits_data.planning import plan_cube
+from sits_data.planning import plan_cube, search_items
 from sits_data.simulate import SimulatedCatalog, simulate_catalog
 
 PIXEL_TEST, UNDECIDED = "pixel-test", "earthsearch:boa_offset_applied+baseline, pixels undecided"
@@ -80,11 +81,14 @@ def test_trusted_metadata_is_not_doubted(plan: CubePlan, truth_dn: dict[str, int
     assert all(s.offset_dn == truth_dn[s.id] for s in trusted)
 
 
-def test_raster_that_cannot_be_read_leaves_the_metadata(made: SimulatedCatalog, asked: Request) -> None:
-    def unreachable(href: str) -> str:
-        return f"{href}.gone"
+def test_raster_that_cannot_be_read_leaves_the_metadata(asked: Request) -> None:
+    def without_test_band(request: Request) -> list[pystac.Item]:
+        items = search_items(request)
+        for item in items:
+            item.assets["swir22"].href += ".gone"
+        return items
 
-    sources = Counter(s.offset_source for s in plan_cube(asked, readable=unreachable).scenes)
+    sources = Counter(scene.offset_source for scene in plan_cube(asked, without_test_band).scenes)
     assert sources["earthsearch:boa_offset_applied+baseline, pixels unreadable"] > 4
     assert sources[PIXEL_TEST] == 0
 

@@ -396,7 +396,7 @@ def test_overwrite_replaces_a_store_and_nothing_else(site, tmp_path):
     [
         ({"orders": ("zigzag",)}, InvalidRequest, "unknown order zigzag; use some of raster"),
         ({"orders": ("snake", "snake")}, InvalidRequest, "an order is asked for twice"),
-        ({"mask": "lax"}, InvalidRequest, "unknown mask preset lax; use one of standard"),
+        ({"mask": "lax"}, InvalidRequest, "unknown mask 'lax'; use one of standard"),
         ({"shard_mb": 0}, InvalidRequest, "at least 1 MB, got 0"),
         ({"regions": Chips(size_px=32)}, InvalidRequest, "labels from a column need regions"),
         ({"regions": Chips(size_px=1), "labels": None}, InvalidRequest, "at least 2 pixels, got 1"),

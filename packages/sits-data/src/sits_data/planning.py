@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 import pystac
 from shapely.geometry.base import BaseGeometry
 
+from sits_data.access import access_of
 from sits_data.bands import BANDS, find_asset
 from sits_data.catalog import open_catalog
 from sits_data.errors import EmptySearch, InvalidRequest, UnknownRadiometry
 from sits_data.pixeltest import TEST_BANDS, Sample
 from sits_data.plan import CubePlan, Request, make_plan
 from sits_data.radiometry import Radiometry, baseline_of, radiometry
-from sits_data.sampling import Readable, sample_pixels
+from sits_data.rasters import RasterReader
+from sits_data.sampling import sample_pixels
 from sits_data.scenes import (
     Dropped,
     Scene,
@@ -45,13 +47,12 @@ def search_items(request: Request, area: BaseGeometry | None = None) -> list[pys
     )
 
 
-def plan_cube(request: Request, search: Search = search_items, *, readable: Readable = str) -> CubePlan:
-    """Ask the catalogue and freeze its answer.
+def plan_cube(request: Request, search: Search = search_items) -> CubePlan:
+    """Ask the catalogue and freeze its answer; scenes whose metadata cannot be trusted are looked at.
 
     Args:
         request: what to build.
         search: gives the items.
-        readable: makes an address readable now; scenes whose metadata cannot be trusted are looked at.
 
     Raises:
         CatalogError: the catalogue does not answer.
@@ -68,7 +69,7 @@ def plan_cube(request: Request, search: Search = search_items, *, readable: Read
     if len(cloudy) == len(kept):
         raise EmptySearch(_nothing_found(request, len(cloudy)))
     used = [s for s in kept if (s.cloud_pct or 0) <= request.max_cloud_pct]
-    settled = _settle(used, found, request, readable)
+    settled = _settle(used, found, request)
     days = solar_days(settled, footprint.centroid.x, request.grid.crs)
     return make_plan(request, days, dropped, datetime.now(UTC))
 
@@ -141,9 +142,7 @@ def _offset(item: pystac.Item, assets: Sequence[pystac.Asset], request: Request)
     return min(found)
 
 
-def _settle(
-    scenes: list[Scene], found: Sequence[_Candidate], request: Request, readable: Readable
-) -> list[Scene]:
+def _settle(scenes: list[Scene], found: Sequence[_Candidate], request: Request) -> list[Scene]:
     """Ask the pixels of suspect scenes."""
     candidates = {candidate.scene.id: candidate for candidate in found}
     suspects = {name for name, candidate in candidates.items() if candidate.suspect}
@@ -151,10 +150,11 @@ def _settle(
         return scenes
     everywhere = [b for b in TEST_BANDS if all(_offers(c.item, b) for c in candidates.values())]
     bands = everywhere or request.bands
+    reader = RasterReader(access=access_of(request.catalog))
 
     def look(scene: Scene) -> Sample:
         tested = candidates[scene.id].for_test(bands)
-        return sample_pixels(tested, request.grid, bands, readable=readable)
+        return sample_pixels(tested, request.grid, bands, reader=reader)
 
     return settle_offsets(scenes, suspects, look)
 

@@ -4,7 +4,19 @@ import click
 
 from sits_data.commandline import Commands
 
-COMMANDS = ("simulate", "search", "build-cube", "planarize", "info", "verify", "plot", "export")
+COMMANDS = (
+    "simulate",
+    "search",
+    "build-cube",
+    "update",
+    "status",
+    "mask",
+    "planarize",
+    "info",
+    "verify",
+    "plot",
+    "export",
+)
 
 
 @click.group(

@@ -4,7 +4,6 @@ import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
 
 import geopandas as gpd
 import numpy as np
@@ -17,7 +16,7 @@ from sits_data.manifest import (
     StoreGrid,
     shard_file,
 )
-from sits_data.mask import MaskPreset, unclear_bits
+from sits_data.mask import unclear_bits
 from sits_data.orders import order, parse_order
 from sits_data.regions import (
     RegionSet,
@@ -212,7 +211,7 @@ def _write_manifest(
             resolution_m=raw.resolution_m,
         ),
         mask=recipe.mask,
-        unclear_bits=unclear_bits(cast(MaskPreset, recipe.mask)),
+        unclear_bits=unclear_bits(recipe.mask),
         dates=len(raw.dates),
         regions=len(regions.frame),
         pixels=len(regions.yx),
