@@ -17,6 +17,7 @@ from sits_data.ledger import read_ledger, state_folder
 from sits_data.manifest import Recipe
 from sits_data.mask import MaskName, QaSettings, parse_mask
 from sits_data.plan import CubePlan
+from sits_data.provenance import item_file
 from sits_data.store import PlanarStore, open_parts, open_store
 from sits_data.store.read import is_merged, read_merged
 
@@ -73,6 +74,7 @@ class CubeInfo:
             never masked again.
         dropped: scenes that were found and left out, and why; None when the plan is gone.
         size_bytes: of the folder.
+        item: its STAC item, None when there is none.
     """
 
     path: str
@@ -96,6 +98,7 @@ class CubeInfo:
     collection: str
     plan: str
     size_bytes: int
+    item: str | None
     kind: Literal["cube"] = "cube"
 
 
@@ -121,6 +124,7 @@ class StoreInfo:
         labels: column or raster that labels come from.
         cube: name, plan, catalogue and number of scenes of the cube it was made from.
         size_bytes: of the folder.
+        item: its STAC item, None when there is none.
     """
 
     path: str
@@ -141,6 +145,7 @@ class StoreInfo:
     cube: dict[str, JsonValue]
     software: str
     size_bytes: int
+    item: str | None
     kind: Literal["store"] = "store"
 
 
@@ -251,6 +256,7 @@ def describe_cube(cube: RawCube, mask: MaskName) -> CubeInfo:
         collection=cube.attributes["collection"],
         plan=cube.attributes["plan"],
         size_bytes=_size(cube.path),
+        item=_item(cube.path),
     )
 
 
@@ -285,6 +291,7 @@ def describe_store(store: PlanarStore) -> StoreInfo:
         cube=cube,
         software=manifest.software,
         size_bytes=_size(store.path),
+        item=_item(store.path),
     )
 
 
@@ -371,6 +378,11 @@ def _dates(days: NDArray[np.int32]) -> Dates:
 
 def _iso(days: NDArray[np.int32]) -> list[str]:
     return [str(day) for day in days.astype("datetime64[D]")]
+
+
+def _item(path: Path) -> str | None:
+    item = item_file(path)
+    return str(item) if item.is_file() else None
 
 
 def _size(folder: Path) -> int:

@@ -31,6 +31,7 @@ class Scene(BaseModel, frozen=True):
 
     Args:
         id: the item's id.
+        href: the item's own address, None when it is not known.
         datetime: acquisition, UTC.
         hrefs: band id → address of its raster; `scl` → that of the scene classification.
         crs: such as `EPSG:32631`, None when the item does not say.
@@ -43,6 +44,7 @@ class Scene(BaseModel, frozen=True):
     """
 
     id: str
+    href: str | None = None
     datetime: datetime
     hrefs: dict[str, str]
     crs: str | None
@@ -108,6 +110,7 @@ def make_scene(
     try:
         return Scene(
             id=item.id,
+            href=item.get_self_href(),
             datetime=item.datetime,
             hrefs={band: _safe_href(asset, item) for band, asset in assets.items()},
             crs=_crs(item, next(iter(assets.values()))),

@@ -57,6 +57,7 @@ def _print_cube(cube: CubeInfo) -> None:
         "offsets": [f"{o.offset_dn} DN in {o.scenes} scenes ({o.source})" for o in cube.offsets],
         "catalog": f"{cube.catalog}, {cube.collection}",
         "plan": cube.plan,
+        "item": cube.item or "none",
         "size": _megabytes(cube.size_bytes),
     }
     print_summary(summary, as_json=False)
@@ -97,6 +98,7 @@ def _print_store(store: StoreInfo) -> None:
         "cube": f"{store.cube.get('path')}, {store.cube.get('scenes')} scenes, "
         f"plan {store.cube.get('plan')}",
         "made by": store.software,
+        "item": store.item or "none",
         "size": _megabytes(store.size_bytes),
     }
     print_summary(summary, as_json=False)

@@ -44,10 +44,14 @@ def query_options[F: Callable[..., object]](command: F) -> F:
             show_default=True,
             show_envvar=True,
             metavar="NAME|URL|PATH",
-            help=f"Catalogue: {', '.join(KNOWN)}, the address of a STAC API, or a catalog.json.",
+            help=f"Catalogue: {', '.join(KNOWN)}; the address of a STAC API; or the address or path of "
+            "a catalog.json, of a GeoJSON of items or of STAC GeoParquet (.parquet).",
         ),
         click.option(
-            "--collection", default="sentinel-2-l2a", show_default=True, help="Its collection."
+            "--collection",
+            default="sentinel-2-l2a",
+            show_default=True,
+            help="Its collection; Earth Search also has sentinel-2-c1-l2a.",
         ),
         click.option(
             "--start", type=DAY, help="First day.  [default: start of the last 12 complete months]"

@@ -70,8 +70,8 @@ def refine(qa: NDArray[np.uint8], refinement: Refinement, resolution_m: float) -
         resolution_m: pixel size in metres.
 
     Returns:
-        Two masks of the same shape. What lies beyond the array counts as clear to the dilation, and as
-        without data to the erosion; pad a window by `Refinement.reach_px` to have what lies there.
+        Two masks of the same shape. What lies beyond the array is no cloud to the dilation, and does not
+        eat into a cloud; pad a window by `Refinement.reach_px` to have what lies there.
     """
     marked = (qa & OBSCURED) != 0
     kept = marked
