@@ -24,16 +24,21 @@ def test_example_runs(script: str, tmp_path: Path) -> None:
     assert SAYS[script] in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("script", "figures"),
-    [
-        ("planar_images.py", {"planar-scenes.png", "planar-orchard.png"}),
-        ("masks.py", {"masks.png"}),
-    ],
-)
-def test_figures_of_the_docs_are_drawn(script: str, figures: set[str], tmp_path: Path) -> None:
+FIGURES = {
+    "planar_images.py": {"planar-scenes.png", "planar-orchard.png"},
+    "masks.py": {"masks.png"},
+    "january_2022.py": {"january-2022.png"},
+}
+
+
+def test_all_figures_are_drawn() -> None:
+    assert {path.name for path in (ROOT / "docs/figures").glob("*.py")} == set(FIGURES)
+
+
+@pytest.mark.parametrize("script", FIGURES)
+def test_figures_of_the_docs_are_drawn(script: str, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "docs/figures" / script), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in tmp_path.glob("*.png")} == figures
-    assert figures <= {path.name for path in (ROOT / "docs/images").glob("*.png")}
+    assert {path.name for path in tmp_path.glob("*.png")} == FIGURES[script]
+    assert FIGURES[script] <= {path.name for path in (ROOT / "docs/images").glob("*.png")}
