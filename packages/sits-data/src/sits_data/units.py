@@ -25,7 +25,7 @@ class UnitWriter:
 
     path: Path
 
-    def write(self, name: str, index: tuple[int, ...], values: NDArray[np.generic], fill: int) -> int:
+    def write(self, name: str, index: tuple[int, ...], values: NDArray[np.generic], fill: float) -> int:
         """Write one chunk of an array.
 
         Args:

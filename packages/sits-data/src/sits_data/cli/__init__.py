@@ -4,7 +4,11 @@ import click
 
 from sits_data.commandline import Commands
 
-COMMANDS = ("simulate", "search", "build-cube", "planarize", "info", "verify", "plot", "export")
+COMMANDS = (
+    *("simulate", "search", "build-cube"),
+    *("composite", "gapfill", "indices"),
+    *("planarize", "info", "verify", "plot", "export"),
+)
 
 
 @click.group(
