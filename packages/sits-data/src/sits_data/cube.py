@@ -37,6 +37,8 @@ from sits_data.units import read_chunk
 
 SCHEMA = "sits-cube"
 SCHEMA_VERSION = 1
+VALUES_SCHEMA = "sits-values"
+"""Of derived cubes that have no reflectance, such as those of indices."""
 NOT_READ = int(QA.NOT_READ)
 
 
@@ -251,6 +253,11 @@ def open_raw(path: str | Path, *, allow_incomplete: bool = False) -> RawCube:
     except (OSError, ValueError, TypeError, KeyError, zarr.errors.BaseZarrError) as error:
         raise NotACube(f"{path} is not a readable Zarr group ({error}); build it again") from error
     attributes: dict[str, Any] = dict(group.attrs)
+    if attributes.get("schema") == VALUES_SCHEMA:
+        raise NotACube(
+            f"{path} holds derived values and no reflectance; open it with xarray.open_zarr, or name "
+            "the cube it was made from"
+        )
     if attributes.get("schema") != SCHEMA:
         raise NotACube(f"{path} is a Zarr group but not a cube of sits-data; build one from a plan")
     if attributes.get("schema_version") != SCHEMA_VERSION:

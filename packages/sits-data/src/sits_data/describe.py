@@ -72,6 +72,7 @@ class CubeInfo:
         clear_pct_by_date: the same for each date, by ISO day.
         dropped: scenes that were found and left out, and why; None when the plan is gone.
         size_bytes: of the folder.
+        derived: from which cube and how it was made; None for an observed one.
     """
 
     path: str
@@ -94,6 +95,7 @@ class CubeInfo:
     collection: str
     plan: str
     size_bytes: int
+    derived: dict[str, JsonValue] | None = None
     kind: Literal["cube"] = "cube"
 
 
@@ -248,6 +250,7 @@ def describe_cube(cube: RawCube, mask: MaskPreset) -> CubeInfo:
         collection=cube.attributes["collection"],
         plan=cube.attributes["plan"],
         size_bytes=_size(cube.path),
+        derived=cube.attributes.get("derived"),
     )
 
 

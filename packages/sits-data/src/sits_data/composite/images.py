@@ -50,7 +50,8 @@ def compose(
     count = clear.sum(axis=0, dtype=np.uint16)
     out = np.zeros((len(bands), height * width), np.uint16)
     source = np.full(height * width, NO_SOURCE, np.int16)
-    flat, seen = numbers.reshape(dates, len(bands), -1), clear.reshape(dates, -1)
+    flat = numbers.reshape(dates, len(bands), height * width)
+    seen = clear.reshape(dates, height * width)
     if dates and method == "median":
         median_images(flat, seen, sorting_network(dates), out)
     elif dates and method != "count":

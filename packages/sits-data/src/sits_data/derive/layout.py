@@ -13,10 +13,7 @@ from numpy.typing import NDArray
 from zarr.core.metadata import ArrayV3Metadata
 
 from sits_data.arrays import consolidate, create_chunked, write_coordinate
-from sits_data.cube import NOT_READ, SCHEMA, RawCube
-
-VALUES_SCHEMA = "sits-values"
-"""Of derived cubes that have no reflectance."""
+from sits_data.cube import NOT_READ, SCHEMA, VALUES_SCHEMA, RawCube
 
 _OF_TIME = ("time", "time_bnds", "observation", "scene_time_index")
 _DAYS = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}

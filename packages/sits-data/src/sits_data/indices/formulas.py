@@ -121,9 +121,12 @@ def _make_index(name: str, constants: Mapping[str, float]) -> Index:
         default = spyndex.constants[letter].default if letter in spyndex.constants else None
         value = constants.get(letter, _WAVELENGTHS_NM.get(letter, default))
         if value is None:
+            constant = letter in spyndex.constants
             raise InvalidRequest(
-                f"{name} needs {letter}, which is neither a band of Sentinel-2 nor a constant with a "
-                f"usual value; choose another index, or give --constant {letter}=VALUE"
+                f"{name} needs the constant {letter}, which has no usual value; give it with --constant "
+                f"{letter}=VALUE"
+                if constant
+                else f"{name} needs {letter}, which Sentinel-2 does not measure; choose another index"
             )
         values[letter] = float(value)
     if not symbols:
