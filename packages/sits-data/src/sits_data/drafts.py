@@ -63,9 +63,9 @@ def drafting(
         OutputExists: `out` exists and may not be replaced, or another process is writing it.
         OutputNotWritable: no permission, or the disk is full.
     """
-    scratch = out.with_name(f".{out.name}.partial")
     with writing_to(out):
         check_free(out, what, is_one, overwrite=overwrite)
+        scratch = out.with_name(f".{out.name}.partial")
         scratch.mkdir(parents=True, exist_ok=True)
         with (scratch / "log").open("a+") as log:
             _lock(log, out)

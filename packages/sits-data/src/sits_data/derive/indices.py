@@ -74,7 +74,9 @@ def index_cube(
             layers = dict(zip(raw.bands, room.numbers[0], strict=True))
             for index in found:
                 values = index(*(to_reflectance(layers[band]) for band in index.bands))
-                draft.write(index.name, date, place, np.where(room.clear[0], values, np.float32(np.nan)))
+                if mask is not None:
+                    values = np.where(room.clear[0], values, np.float32(np.nan))
+                draft.write(index.name, date, place, values)
             draft.write("qa", date, place, seen.read_qa(date, place))
 
         units = [(date, *place) for date in range(len(raw.dates)) for place in draft.places]
