@@ -138,7 +138,7 @@ def with_mask(site: Site, mask: str) -> Site:
 def usable(site: Site) -> NDArray[np.bool_]:
     """What the methods take as clear: (time, y, x)."""
     cube = site.cube
-    return ((cube["qa"].values & 0b11111011) == 0) & (cube["reflectance"].values != 0).all(axis=1)
+    return (cube["qa"].values == 0) & (cube["reflectance"].values != 0).all(axis=1)
 
 
 def gap_scores(site: Site, fillings: Mapping[str, Filling]) -> Scores:

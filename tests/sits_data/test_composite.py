@@ -20,7 +20,7 @@ def stack(days, *, seed=0, shape=(7, 11), bands=BANDS):
     dn = rng.integers(1, 9000, (len(days), len(bands), *shape)).astype(np.uint16)
     dn[rng.random(dn.shape) < 0.02] = 0
     reflectance = np.where(dn == 0, np.nan, dn * np.float32(1e-4) - np.float32(0.1)).astype(np.float32)
-    qa = rng.choice(np.array([0, 0, 0, 2, 8, 128], np.uint8), (len(days), *shape))
+    qa = rng.choice(np.array([0, 0, 0, 0, 2, 4, 8, 128], np.uint8), (len(days), *shape))
     return xr.Dataset(
         {
             "reflectance": (("time", "band", "y", "x"), reflectance),
@@ -158,7 +158,7 @@ def test_dataset_of_composites_is_as_promised():
 
 def test_what_is_unclear_or_lacks_a_band_does_not_count():
     cube = stack(DAYS)
-    clear = ((cube["qa"] & 0b11111011) == 0) & cube["reflectance"].notnull().all("band")
+    clear = (cube["qa"] == 0) & cube["reflectance"].notnull().all("band")
     counts = composite(cube, Compositing("P1Y", "count"))["count"]
     assert (counts[0] == clear.sum("time")).all()
     strict = composite(cube, Compositing("P1Y", "count"), mask="strict")["count"]
