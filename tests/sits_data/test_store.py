@@ -20,6 +20,7 @@ from made_up_cube import BANDS, DATES, NORTH, SHAPE, WEST, write_cube
 
 import sits_data.store.write as write_module
 from sits_data.cli import main
+from sits_data.drafts import drafting
 from sits_data.errors import (
     DamagedCube,
     DamagedStore,
@@ -43,7 +44,7 @@ from sits_data.manifest import (
 from sits_data.orders import order
 from sits_data.planar import gather
 from sits_data.store import open_store, planarize, verify_store
-from sits_data.store.resume import drafting
+from sits_data.store.read import is_store
 from sits_data.store.shards import Shards
 from sits_data.store.transpose import copy_columns
 
@@ -322,7 +323,7 @@ def test_killed_at_any_moment_the_same_command_finishes(site, tmp_path):
 def test_two_processes_do_not_write_one_store(site, tmp_path):
     folder, _ = site
     with (
-        drafting(tmp_path / "s", "other work", overwrite=False),
+        drafting(tmp_path / "s", "other work", what="a store", is_one=is_store, overwrite=False),
         pytest.raises(OutputExists, match=r"another process is writing .*/s; wait for it"),
     ):
         planarize(folder / "field.zarr", tmp_path / "s", recipe=_recipe(folder))

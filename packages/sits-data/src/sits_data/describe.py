@@ -75,6 +75,7 @@ class CubeInfo:
         dropped: scenes that were found and left out, and why; None when the plan is gone.
         size_bytes: of the folder.
         item: its STAC item, None when there is none.
+        derived: from which cube and how it was made; None for an observed one.
     """
 
     path: str
@@ -99,6 +100,7 @@ class CubeInfo:
     plan: str
     size_bytes: int
     item: str | None
+    derived: dict[str, JsonValue] | None = None
     kind: Literal["cube"] = "cube"
 
 
@@ -257,6 +259,7 @@ def describe_cube(cube: RawCube, mask: MaskName) -> CubeInfo:
         plan=cube.attributes["plan"],
         size_bytes=_size(cube.path),
         item=_item(cube.path),
+        derived=cube.attributes.get("derived"),
     )
 
 

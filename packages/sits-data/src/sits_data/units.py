@@ -29,7 +29,7 @@ class UnitWriter:
     path: Path
 
     def write(
-        self, name: str, index: tuple[int, ...], values: NDArray[np.generic], fill: int
+        self, name: str, index: tuple[int, ...], values: NDArray[np.generic], fill: float
     ) -> Written:
         """Write one chunk of an array.
 

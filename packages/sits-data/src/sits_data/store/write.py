@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sits_data.cube import RawCube, open_raw
+from sits_data.drafts import drafting
 from sits_data.manifest import (
     Manifest,
     Recipe,
@@ -23,7 +24,7 @@ from sits_data.regions import (
     RegionSet,
 )
 from sits_data.store.pixels import write_pixels
-from sits_data.store.read import DATES, MANIFEST, REGIONS, open_store, sha256_of
+from sits_data.store.read import DATES, MANIFEST, REGIONS, is_store, open_store, sha256_of
 from sits_data.store.recipe import (
     Labels,
     check_recipe,
@@ -32,7 +33,6 @@ from sits_data.store.recipe import (
     name_work,
     read_vectors,
 )
-from sits_data.store.resume import drafting
 from sits_data.store.shards import Shards, write_npy
 from sits_data.threads import available_cores
 
@@ -117,7 +117,9 @@ def planarize(
     started, out = time.perf_counter(), Path(out)
     mask = check_recipe(recipe)
     raw = open_raw(cube)
-    with drafting(out, name_work([raw], recipe), overwrite=overwrite) as draft:
+    with drafting(
+        out, name_work([raw], recipe), what="a planar store", is_one=is_store, overwrite=overwrite
+    ) as draft:
         folder = draft.folder
         vectors = read_vectors(recipe) if vectors is None else vectors
         regions = find_regions(raw, recipe, vectors)
