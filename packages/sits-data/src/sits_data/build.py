@@ -156,7 +156,8 @@ def build_cube(
             plan = _find_plan(request, out, ledger, search, options, overwrite=overwrite)
             resumed = fill_cube(plan, out, ledger, options, progress=progress)
             mark_complete(out, failed=len(ledger.failed))
-            write_cube_item(out)
+            if len(ledger.done) > resumed or not item_file(out).is_file():
+                write_cube_item(out)
         return BuildResult(
             path=out,
             plan=plan,
