@@ -10,10 +10,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, Never
 from urllib.parse import urlparse
 
 from tqdm import tqdm
@@ -22,11 +21,12 @@ from sits_data.access import access_of
 from sits_data.cube import QA_SETTINGS, create_cube, is_cube, mark_complete, open_raw
 from sits_data.engine import Workers, on_cluster, on_threads
 from sits_data.errors import NotACube, OutputExists, SitsDataError, UnreadableSource
-from sits_data.fill import How, Task, fill
+from sits_data.fill import How, Task, fill, rectangles
 from sits_data.grid import BLOCK_PX
 from sits_data.ledger import Ledger, Row, Unit, open_ledger, state_folder
 from sits_data.mask import MaskName, Refinement
 from sits_data.output import writing_to
+from sits_data.persist import OnError, run_tasks
 from sits_data.plan import CubePlan, Request
 from sits_data.planning import Search, check_request, plan_cube, search_items
 from sits_data.provenance import item_file, write_cube_item
@@ -36,14 +36,9 @@ from sits_data.threads import available_cores
 from sits_data.units import chunk_file, chunk_of, sweep_partial
 from sits_data.unread import worth_reading
 
-OnError = Literal["retry", "skip", "raise"]
-
 WINDOW_BLOCKS = 4
 REMOTE_THREADS = 16
 """Over a network a thread mostly waits; a few more than cores cost nothing."""
-
-GIVE_UP_AFTER = 20
-"""Tasks in a row that cannot be read: then it is the catalogue, the network or the disk."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +210,7 @@ def fill_cube(
     with bar, writing_to(out):
         if tasks:
             with options.workers(plan) as workers:
-                _run(workers, work, tasks, ledger, options.on_error, bar)
+                run_tasks(workers, work, tasks, ledger, options.on_error, bar)
     return len(done)
 
 
@@ -241,8 +236,8 @@ def pending(plan: CubePlan, done: set[Unit]) -> Iterator[Task]:
             units = (Unit(index, row, col) for row in rows for col in cols)
             wanted = (u for u in units if chosen is None or (u.row, u.col) in chosen)
             missing = tuple(unit for unit in wanted if unit not in done)
-            if missing:
-                yield Task(index, window, missing)
+            for part in rectangles(missing):
+                yield Task(index, window, missing).of(part)
 
 
 def default_threads(plan: CubePlan) -> int:
@@ -253,61 +248,6 @@ def default_threads(plan: CubePlan) -> int:
         for href in scene.hrefs.values()
     )
     return REMOTE_THREADS if remote else available_cores()
-
-
-@dataclass
-class _Failures:
-    """What could not be read in one pass over the tasks.
-
-    Args:
-        tasks: a task a unit, to try again.
-        first: why the first could not.
-        in_a_row: tasks that failed since the last that did not.
-    """
-
-    tasks: list[Task] = field(default_factory=list)
-    first: str = ""
-    in_a_row: int = 0
-
-
-def _run(
-    workers: Workers, work: partial[list[Row]], tasks: list[Task], ledger: Ledger, on_error: OnError,
-    bar: "tqdm[Never]",
-) -> None:  # fmt: skip
-    """Run all tasks; what fails is tried once more at the end, unless it is to be skipped or raised."""
-    for last in (on_error != "retry", True):
-        failures = _Failures()
-        for task, rows in workers.run(work, tasks):
-            for row in rows:
-                ledger.record(row)
-                bar.update(row.state != "failed" or on_error == "skip")
-            _note(failures, task, rows)
-            given_up = on_error == "retry" and failures.in_a_row >= GIVE_UP_AFTER
-            if failures.tasks and (on_error == "raise" or given_up):
-                break
-        if on_error == "skip" or not failures.tasks:
-            return
-        if last or failures.in_a_row >= GIVE_UP_AFTER:
-            raise UnreadableSource(_stopped(failures, ledger, on_error))
-        tasks = failures.tasks
-
-
-def _note(failures: _Failures, task: Task, rows: list[Row]) -> None:
-    failed = [row for row in rows if row.state == "failed"]
-    failures.tasks += [task.of((row.unit,)) for row in failed]
-    failures.first = failures.first or (failed[0].why if failed else "")
-    failures.in_a_row = failures.in_a_row + 1 if len(failed) == len(rows) else 0
-
-
-def _stopped(failures: _Failures, ledger: Ledger, on_error: OnError) -> str:
-    if on_error == "raise":
-        return failures.first
-    count = len(failures.tasks)
-    what = "1 unit" if count == 1 else f"{count} units"
-    return (
-        f"{what} could not be read, {len(ledger.done)} are done; the first: {failures.first}; "
-        "--on-error skip finishes the cube without them"
-    )
 
 
 def _refuse_foreign(out: Path) -> None:

@@ -71,6 +71,8 @@ class SchedulerError(SitsDataError, OSError):
 class UnfinishedFields(SitsDataError, RuntimeError):
     """The cubes of some features could not be built."""
 
+    exit_code = 4
+
 
 class NotACube(SitsDataError, ValueError):
     """The path does not hold a cube that this version reads."""

@@ -7,9 +7,10 @@ from typing import Any, get_args
 
 import click
 
-from sits_data.build import BuildOptions, BuildResult, OnError
+from sits_data.build import BuildOptions, BuildResult
 from sits_data.cli.options import MASK
 from sits_data.cube import open_raw
+from sits_data.persist import OnError
 from sits_data.rasters import Loader
 
 SKIPPED = 3
