@@ -1,7 +1,14 @@
 """Runs many tasks with few in flight: on threads of this machine, or on a Dask cluster."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -63,10 +70,12 @@ def on_cluster(scheduler: str) -> Iterator[Workers]:
 
     Raises:
         InvalidRequest: Dask's distributed scheduler is not installed.
-        SchedulerError: nobody answers, or the cluster has no worker.
+        SchedulerError: nobody answers, the cluster has no worker, or its workers keep dying.
     """
     try:
         from distributed import Client
+        from distributed.comm import CommClosedError
+        from distributed.scheduler import KilledWorker
     except ImportError as error:
         raise InvalidRequest(
             "a cluster needs Dask's distributed; use pip install 'sits-data[dask]', or leave out "
@@ -84,4 +93,10 @@ def on_cluster(scheduler: str) -> Iterator[Workers]:
             raise SchedulerError(
                 f"the cluster at {scheduler} has no worker; start some with dask worker {scheduler}"
             )
-        yield Workers(client.get_executor(pure=False), threads)
+        try:
+            yield Workers(client.get_executor(pure=False), threads)
+        except (KilledWorker, CommClosedError, CancelledError) as error:
+            raise SchedulerError(
+                f"the cluster at {scheduler} lost its workers ({type(error).__name__}); give them more "
+                "memory or fewer threads, and start the same command again"
+            ) from error
