@@ -181,6 +181,12 @@ def test_linear_leaves_clear_reflectance_to_the_bit():
     xr.testing.assert_identical(cube["reflectance"], before)
 
 
+@pytest.mark.parametrize("days", [[0, 5, 5], [0, 5, 3]])
+def test_dates_that_do_not_ascend_are_refused(days):
+    with pytest.raises(InvalidRequest, match="dates must ascend, one entry a day"):
+        make_fill(Filling(), np.array(days))
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
