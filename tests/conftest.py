@@ -6,7 +6,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from flavours import FLAVOURS, SCENES, earth_search, earth_search_c1, write_rasters
 from installed import Run, forked, run_in
+from stac_api import StacApi, serve_apis
 from stac_server import StacServer, serve_pages
 from tiny_catalogue import daily, write_aoi, write_catalogue
 
@@ -73,3 +75,34 @@ def website() -> Iterator[Callable[[dict[str, bytes]], str]]:
     """Serve a few paths on 127.0.0.1; everything else is 404."""
     with ExitStack() as stack:
         yield lambda pages: stack.enter_context(serve_pages(pages))
+
+
+@pytest.fixture(scope="session")
+def apis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StacApi]:
+    """STAC APIs in every dialect, their rasters, tokens and keys, in a process of its own."""
+    folder = tmp_path_factory.mktemp("apis")
+    write_rasters(folder / "tile")
+    where = {
+        "earth-search": "{url}/files/tile",
+        "planetary-computer": "{url}/blobs/tile",
+        "cdse": "s3://eodata/tile",
+        "plain": "{url}/files/tile",
+        "cql2-text": "{url}/files/tile",
+    }
+    items = {
+        name: [FLAVOURS.get(name, earth_search)(scene, files) for scene in SCENES]
+        for name, files in where.items()
+    }
+    items["earth-search"] += [earth_search_c1(scene, where["earth-search"]) for scene in SCENES]
+    with serve_apis(items, folder) as apis:
+        yield apis
+
+
+@pytest.fixture
+def mirrored(apis: StacApi, monkeypatch: pytest.MonkeyPatch) -> StacApi:
+    """The known catalogues are those of `apis`; no request and no token is known of."""
+    monkeypatch.setattr("sits_data.tokens._TOKENS", {})
+    for name, value in apis.environment.items():
+        monkeypatch.setenv(name, value)
+    apis.configure()
+    return apis

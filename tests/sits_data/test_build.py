@@ -8,7 +8,7 @@ import pytest
 import zarr
 from tiny_catalogue import GRID, Product, daily, repeated, request, shifted, write_catalogue
 
-from sits_data.build import BuildResult, build_cube
+from sits_data.build import BuildOptions, BuildResult, build_cube
 from sits_data.cube import open_raw
 from sits_data.errors import (
     IncompleteCube,
@@ -20,7 +20,7 @@ from sits_data.errors import (
 )
 from sits_data.grid import Grid
 from sits_data.ledger import open_ledger, state_folder
-from sits_data.mask import qa_from_scl
+from sits_data.mask import Refinement, qa_from_scl
 
 WIDE = Grid(crs="EPSG:32631", resolution_m=10, left=600000, bottom=5633640, right=606600, top=5640000)
 """636 rows and 660 columns: 2 x 2 blocks."""
@@ -77,7 +77,7 @@ def test_both_radiometric_eras_meet_in_one_convention(tmp_path: Path) -> None:
 
 def test_blocks_at_the_edges_hold_what_is_there(tmp_path: Path) -> None:
     products = daily(2, grid=WIDE)
-    result = build(tmp_path, products, WIDE, dilate_m=60)
+    result = build(tmp_path, products, WIDE, refinement=Refinement(dilate_m=60))
     cube = open_raw(result.path)
     assert result.units == 2 * 4
     assert cube.array("reflectance").shape == (2, 2, 636, 660)
@@ -136,7 +136,7 @@ def test_duplicates_are_dropped_and_reported(tmp_path: Path) -> None:
 def test_threads_do_not_change_a_byte(tmp_path: Path) -> None:
     catalog = write_catalogue(tmp_path / "catalogue", daily(5))
     for threads in (1, 4):
-        build_cube(request(catalog), tmp_path / f"{threads}.zarr", threads=threads)
+        build_cube(request(catalog), tmp_path / f"{threads}.zarr", options=BuildOptions(threads=threads))
     assert chunks(tmp_path / "1.zarr") == chunks(tmp_path / "4.zarr")
 
 
@@ -148,7 +148,7 @@ def test_build_goes_on_where_it_stopped(tmp_path: Path) -> None:
     whole = raster.read_bytes()
     raster.write_bytes(whole[:200])
     with pytest.raises(UnreadableSource):
-        build_cube(request(catalog), tmp_path / "c.zarr", threads=1)
+        build_cube(request(catalog), tmp_path / "c.zarr", options=BuildOptions(threads=1))
     with pytest.raises(IncompleteCube):
         open_raw(tmp_path / "c.zarr")
     unfinished = open_raw(tmp_path / "c.zarr", allow_incomplete=True)
@@ -267,7 +267,7 @@ def test_dilation_is_a_bit_and_not_a_value(tmp_path: Path) -> None:
     scl = np.full((9, 6), 4, np.uint8)
     scl[4, 3] = 9
     product = Product(values={"scl": scl})
-    cube = open_raw(build(tmp_path, [product], dilate_m=20).path)
+    cube = open_raw(build(tmp_path, [product], refinement=Refinement(dilate_m=20)).path)
     qa = cube.read("qa", 0)[::2, ::2]
     assert qa[4, 3] == 2
     assert [qa[3, 3], qa[5, 3], qa[4, 2], qa[4, 4]] == [32] * 4
@@ -303,7 +303,7 @@ def test_overwrite_goes_on_with_an_interrupted_run_of_the_same_request(tmp_path:
     good = raster.read_bytes()
     raster.write_bytes(good[:100])
     with pytest.raises(UnreadableSource):
-        build_cube(request(catalog), tmp_path / "c.zarr", threads=1)
+        build_cube(request(catalog), tmp_path / "c.zarr", options=BuildOptions(threads=1))
     raster.write_bytes(good)
     again = build_cube(request(catalog), tmp_path / "c.zarr", overwrite=True)
     assert (again.units, again.resumed) == (3, 2)

@@ -81,7 +81,7 @@ def test_describe_cube_under_another_mask(folder):
     assert list(found.clear_pct_by_date.values()) == [100, 0, 0]
 
 
-@pytest.mark.parametrize("ledger", ['{"unit": [0, 0, 0], "bytes": 9}\n{"unit": [1, 0', None])
+@pytest.mark.parametrize("ledger", ['{"unit": [0, 0, 0], "status": "ok"}\n{"unit": [1, 0', None])
 def test_describe_unfinished_cube(folder, tmp_path, ledger):
     cube = tmp_path / "half.zarr"
     plan = CubePlan.read(state_folder(folder / "field.zarr") / "plan.json")
@@ -176,7 +176,7 @@ def test_describe_refuses(tmp_path, make, mask, error, message):
 
 
 def test_describe_refuses_mask_for_store(parcels):
-    with pytest.raises(InvalidRequest, match="keeps the mask preset"):
+    with pytest.raises(InvalidRequest, match="keeps the mask that"):
         describe(parcels, mask="strict")
 
 

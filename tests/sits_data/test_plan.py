@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tiny_catalogue import GRID, Product, daily, request, write_catalogue
 
 from sits_data.errors import EmptySearch, InvalidRequest, NotACube
+from sits_data.mask import Refinement
 from sits_data.plan import CubePlan, make_plan
 from sits_data.planning import plan_cube
 from sits_data.scenes import Dropped, Scene
@@ -41,7 +42,7 @@ def test_plan_survives_its_file(tmp_path_factory: pytest.TempPathFactory, found:
 def test_hash_names_the_work_and_not_the_hour() -> None:
     plan = frozen([], datetime(2020, 1, 1, tzinfo=UTC))
     assert plan.hash == frozen([], datetime(2021, 1, 1, tzinfo=UTC)).hash
-    other = plan.request.model_copy(update={"dilate_m": 60.0})
+    other = plan.request.model_copy(update={"refinement": Refinement(dilate_m=60)})
     assert plan.model_copy(update={"request": other}).hash != plan.hash
 
 

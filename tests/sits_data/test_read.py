@@ -12,6 +12,7 @@ from tiny_catalogue import GRID, native_m, native_shape, repeated, shifted, writ
 
 from sits_data.errors import UnreadableSource
 from sits_data.grid import Grid, Window, cube_grid
+from sits_data.mask import Refinement
 from sits_data.read import DayWindow, read_day
 from sits_data.scenes import Scene
 
@@ -117,12 +118,12 @@ def test_a_window_is_a_part_of_the_whole(folder: Path, y: int, x: int, data: st.
     numbers = {k: rng.integers(0, 9000, native_shape(GRID, k), np.uint16) for k in ("B01", "B04", "B11")}
     scl = rng.integers(0, 12, (9, 6), np.uint8)
     scene = write_scene(folder / "window", **numbers, scl=scl)
-    whole = read(scene, *numbers, dilate_m=40)
+    whole = read(scene, *numbers, refinement=Refinement(dilate_m=40))
     height, width = data.draw(st.integers(1, 18 - y)), data.draw(st.integers(1, 12 - x))
-    part = read(scene, *numbers, dilate_m=40, window=Window(y, x, height, width))
+    part = read(scene, *numbers, refinement=Refinement(dilate_m=40), window=Window(y, x, height, width))
     rows, cols = slice(y, y + height), slice(x, x + width)
     assert np.array_equal(part.reflectance, whole.reflectance[:, rows, cols])
-    for name in ("scl", "dilated", "scene"):
+    for name in ("scl", "qa", "scene"):
         assert np.array_equal(getattr(part, name), getattr(whole, name)[rows, cols])
 
 
@@ -194,10 +195,11 @@ def test_dilation_looks_beyond_the_window(folder: Path) -> None:
     scl = classes(4)
     scl[4, 3] = 9
     scene = write_scene(folder / "a", B04=np.ones((18, 12), np.uint16), scl=scl)
-    whole = read(scene, "B04", dilate_m=20).dilated
+    near = Refinement(dilate_m=20)
+    whole = read(scene, "B04", refinement=near).qa == 32
     assert whole.sum() == 4 * 4
     assert not whole[8:10, 6:8].any()
-    part = read(scene, "B04", dilate_m=20, window=Window(0, 0, 8, 12)).dilated
+    part = read(scene, "B04", refinement=near, window=Window(0, 0, 8, 12)).qa == 32
     assert np.array_equal(part, whole[:8])
     assert part.sum() == 4
 

@@ -241,7 +241,7 @@ def test_an_interruption_midway_leaves_a_draft_that_only_the_same_work_continues
         with pytest.raises(KeyboardInterrupt):
             planarize(folder / "field.zarr", tmp_path / "s", recipe=recipe)
     draft = tmp_path / ".s.partial"
-    assert sorted(file.name for file in tmp_path.iterdir()) == [".s.partial", "whole"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".s.partial", "whole", "whole.item.json"]
     blocks = draft.joinpath("log").read_text().splitlines()[1:]
     assert blocks == ["block 0 0", "block 0 512", "block 512 0", "block 512 512"]
     # One block is forgotten, its pixels spoilt: it is written again, the others are not.
@@ -316,7 +316,8 @@ def test_killed_at_any_moment_the_same_command_finishes(site, tmp_path):
     if not out.exists():
         subprocess.run(command, check=True, capture_output=True)
     assert _files(out) == _files(tmp_path / "whole")
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["s.planar", "whole"]
+    left = {file.name for file in tmp_path.iterdir()} - {"s.planar.item.json"}
+    assert left == {"s.planar", "whole", "whole.item.json"}
 
 
 def test_two_processes_do_not_write_one_store(site, tmp_path):
@@ -386,7 +387,7 @@ def test_overwrite_replaces_a_store_and_nothing_else(site, tmp_path):
         planarize(folder / "field.zarr", out, recipe=recipe)
     planarize(folder / "field.zarr", out, recipe=_recipe(folder, orders=()), overwrite=True)
     assert open_store(out).manifest.orders == ()
-    assert [file.name for file in tmp_path.iterdir()] == ["s"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["s", "s.item.json"]
     (tmp_path / "photos").mkdir()
     with pytest.raises(OutputExists, match="is not a planar store; choose another place"):
         planarize(folder / "field.zarr", tmp_path / "photos", recipe=recipe, overwrite=True)
@@ -397,7 +398,7 @@ def test_overwrite_replaces_a_store_and_nothing_else(site, tmp_path):
     [
         ({"orders": ("zigzag",)}, InvalidRequest, "unknown order zigzag; use some of raster"),
         ({"orders": ("snake", "snake")}, InvalidRequest, "an order is asked for twice"),
-        ({"mask": "lax"}, InvalidRequest, "unknown mask preset lax; use one of standard"),
+        ({"mask": "lax"}, InvalidRequest, "unknown mask 'lax'; use one of standard"),
         ({"shard_mb": 0}, InvalidRequest, "at least 1 MB, got 0"),
         ({"regions": Chips(size_px=32)}, InvalidRequest, "labels from a column need regions"),
         ({"regions": Chips(size_px=1), "labels": None}, InvalidRequest, "at least 2 pixels, got 1"),

@@ -143,7 +143,7 @@ def write_raster(path: Path, values: NDArray[Any], grid: Grid, step: int) -> Non
     with rasterio.open(
         path, "w", driver="GTiff", dtype=values.dtype, count=1, height=height, width=width,
         crs=grid.crs, transform=Affine(step, 0, grid.left, 0, -step, grid.top), nodata=0,
-        compress="deflate", tiled=True, blockxsize=256, blockysize=256,
+        compress="deflate", predictor=2, tiled=True, blockxsize=256, blockysize=256,
     ) as raster:  # fmt: skip
         raster.write(values, 1)
 

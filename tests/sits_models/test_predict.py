@@ -238,7 +238,7 @@ def test_run_that_cannot_be_written_to_still_gives_its_map(
     [
         ({"bands": ("B02", "B03", "B08", "B04")}, "bands B02, B03, B08, B04 in the checkpoint"),
         ({"resolution_m": 20}, "resolution 20 m in the checkpoint, 10 m in the data"),
-        ({"mask": "lenient"}, "mask preset must be one of standard, strict, permissive, it is lenient"),
+        ({"mask": "lenient"}, "unknown mask 'lenient'; use one of standard, strict"),
     ],
 )
 def test_cube_unlike_the_training_data_is_refused(

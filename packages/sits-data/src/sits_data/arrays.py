@@ -14,6 +14,9 @@ from zarr.errors import ZarrUserWarning
 from sits_data.grid import BLOCK_PX
 from sits_data.units import COMPRESSION_LEVEL
 
+GROWING, COORDINATE_CHUNK = ("time", "scene"), 1024
+"""Chunks along these have one length, so that those of a longer coordinate hold a shorter one's."""
+
 _WARNINGS = Lock()
 
 
@@ -65,7 +68,11 @@ def write_coordinate(
     """Write a small array whole: numbers, or texts."""
     data = np.array(values, dtype=np.dtypes.StringDType()) if isinstance(values, list) else values
     names = (dims,) if isinstance(dims, str) else dims
-    group.create_array(name, data=data, dimension_names=names, attributes=attributes)
+    chunks = tuple(
+        COORDINATE_CHUNK if dim in GROWING else size
+        for dim, size in zip(names, np.shape(data), strict=True)
+    )
+    group.create_array(name, data=data, chunks=chunks, dimension_names=names, attributes=attributes)
 
 
 def consolidate(path: Path) -> None:

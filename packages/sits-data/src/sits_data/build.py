@@ -1,6 +1,6 @@
-"""From a plan to a finished cube: read, mask, write.
+"""From a plan to a finished cube: read, mask, write; what fails is tried again, marked or raised.
 
-The unit of work and of resume is one day of one block. Threads take one day of a *window* of up to
+The unit of work and of resume is one day of one block. A task takes one day of a *window* of up to
 4 x 4 blocks, so that a source tile under several blocks is opened and decoded once; memory is
 bounded by the window, whatever the size of the cube.
 """
@@ -9,36 +9,83 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlparse
 
-import numpy as np
 from tqdm import tqdm
 
-from sits_data.cube import (
-    NOT_READ,
-    create_cube,
-    is_cube,
-    mark_complete,
-    open_raw,
-)
-from sits_data.errors import NotACube, OutputExists
-from sits_data.grid import BLOCK_PX, Window
-from sits_data.ledger import Ledger, Unit, open_ledger, state_folder
-from sits_data.mask import QA, qa_from_scl
+from sits_data.access import access_of
+from sits_data.cube import QA_SETTINGS, create_cube, is_cube, mark_complete, open_raw
+from sits_data.engine import Workers, on_cluster, on_threads
+from sits_data.errors import NotACube, OutputExists, SitsDataError, UnreadableSource
+from sits_data.fill import How, Task, fill, rectangles
+from sits_data.grid import BLOCK_PX
+from sits_data.ledger import Ledger, Row, Unit, open_ledger, state_folder
+from sits_data.mask import MaskName, Refinement
 from sits_data.output import writing_to
+from sits_data.persist import OnError, run_tasks
 from sits_data.plan import CubePlan, Request
 from sits_data.planning import Search, check_request, plan_cube, search_items
-from sits_data.read import DayWindow, read_day
+from sits_data.provenance import item_file, write_cube_item
+from sits_data.rasters import Loader, RasterReader, check_loader
+from sits_data.screen import screen_days
 from sits_data.threads import available_cores
-from sits_data.units import UnitWriter, unit_is_there
+from sits_data.units import chunk_file, chunk_of, sweep_partial
+from sits_data.unread import worth_reading
 
 WINDOW_BLOCKS = 4
 REMOTE_THREADS = 16
 """Over a network a thread mostly waits; a few more than cores cost nothing."""
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How to build, whatever is built; no value of a unit that is read depends on it.
+
+    Args:
+        threads: reading threads of this machine; by default the cores, or 16 over a network.
+        scheduler: address of a Dask cluster that works instead; it must see the same disk.
+        loader: `odc`, or `stackstac`.
+        on_error: what cannot be read: `retry` goes on with the rest, tries it once more at the end and
+            then stops; `skip` marks it in `qa` and finishes; `raise` stops at the first.
+        tries: how often a read is tried over a network before it counts as failed.
+        deadline_s: seconds for one window of one day, all attempts together.
+        skip_below: of units with a smaller clear fraction only the scene classification is read.
+        mask: what counts as clear for that.
+    """
+
+    threads: int | None = None
+    scheduler: str | None = None
+    loader: Loader = "odc"
+    on_error: OnError = "retry"
+    tries: int = 5
+    deadline_s: float = 600.0
+    skip_below: float = 0.0
+    mask: MaskName = "standard"
+
+    def how(self, request: Request) -> How:
+        """What a worker needs to know of it."""
+        return How(
+            reader=RasterReader(self.loader, access_of(request.catalog), self.tries),
+            deadline_s=self.deadline_s,
+            refinement=request.refinement,
+            skip_below=self.skip_below,
+            mask=self.mask,
+            mark_failed=self.on_error == "skip",
+        )
+
+    @contextmanager
+    def workers(self, plan: CubePlan) -> Iterator[Workers]:
+        """Who works."""
+        if self.scheduler:
+            with on_cluster(self.scheduler) as workers:
+                yield workers
+        else:
+            with on_threads(self.threads or default_threads(plan)) as workers:
+                yield workers
 
 
 @dataclass(frozen=True)
@@ -48,8 +95,10 @@ class BuildResult:
     Args:
         path: the cube.
         plan: what it was built from.
-        units: units in the cube, of which `resumed` were there before.
+        units: units that are done, of which `resumed` were before.
         resumed: units that an earlier run had finished.
+        unread: units whose bands were not read because too little of them is clear.
+        failed: units that could not be read and are marked so in `qa`.
         bytes_on_disk: of the arrays' chunks.
         seconds: of this run.
     """
@@ -58,6 +107,8 @@ class BuildResult:
     plan: CubePlan
     units: int
     resumed: int
+    unread: int
+    failed: tuple[Row, ...]
     bytes_on_disk: int
     seconds: float
 
@@ -66,19 +117,20 @@ def build_cube(
     request: Request,
     out: Path,
     *,
-    threads: int | None = None,
+    options: BuildOptions = BuildOptions(),
     overwrite: bool = False,
     progress: bool = False,
     search: Search = search_items,
 ) -> BuildResult:
     """Build a cube, or finish one that was interrupted.
 
-    A cube of the same request is continued from its frozen plan, without asking the catalogue again.
+    A cube of the same request is continued from its frozen plan, without asking the catalogue again:
+    what is missing, damaged or could not be read is done, nothing else.
 
     Args:
         request: what to build.
         out: the Zarr folder; plan and ledger lie beside it in `OUT.state/`.
-        threads: reading threads; by default the cores, or 16 for a catalogue on the network.
+        options: how.
         overwrite: replace a cube that is there; an interrupted one of this request is continued.
         progress: show a bar on stderr.
         search: gives the items of a cube that is not planned yet.
@@ -88,26 +140,114 @@ def build_cube(
         NotACube: a cube of another schema version is at `out`.
         OutputNotWritable: no permission, or the disk is full; finished units are kept.
         UnreadableSource: a raster cannot be read; finished units are kept.
+        SchedulerError: the cluster does not answer; finished units are kept.
     """
     began = time.monotonic()
     check_request(request)
+    check_loader(options.loader)
     _refuse_foreign(out)
-    with _open_state(out) as ledger:
-        plan = _find_plan(request, out, ledger, search, overwrite=overwrite)
-        ledger.done = {unit for unit in ledger.done if unit_is_there(out, *unit)}
-        resumed = len(ledger.done)
-        tasks = list(_pending(plan, ledger))
-        if tasks:
-            _run(tasks, plan, out, ledger, threads or _default_threads(plan), progress=progress)
-        mark_complete(out)
+    with open_state(out) as ledger:
+        with resumable(ledger):
+            plan = _find_plan(request, out, ledger, search, options, overwrite=overwrite)
+            resumed = fill_cube(plan, out, ledger, options, progress=progress)
+            mark_complete(out, failed=len(ledger.failed))
+            if len(ledger.done) > resumed or not item_file(out).is_file():
+                write_cube_item(out)
         return BuildResult(
             path=out,
             plan=plan,
             units=len(ledger.done),
             resumed=resumed,
+            unread=sum(row.state == "unread" for row in ledger.rows.values()),
+            failed=tuple(ledger.failed),
             bytes_on_disk=ledger.bytes_written,
             seconds=time.monotonic() - began,
         )
+
+
+@contextmanager
+def resumable(ledger: Ledger) -> Iterator[None]:
+    """An error that stops a build after units were finished has the exit code 4: start it again."""
+    try:
+        yield
+    except (UnreadableSource, OSError) as error:
+        if isinstance(error, SitsDataError) and not isinstance(error, OutputExists) and ledger.done:
+            error.exit_code = 4
+        raise
+
+
+def fill_cube(
+    plan: CubePlan,
+    out: Path,
+    ledger: Ledger,
+    options: BuildOptions,
+    *,
+    first_day: int = 0,
+    plan_name: str = "plan.json",
+    progress: bool = False,
+) -> int:
+    """Do what is left of a plan; how many units were done before.
+
+    Args:
+        plan: what to do; it lies in the cube's state folder too.
+        out: the cube.
+        ledger: of the cube.
+        options: how.
+        first_day: index of the first day to look at.
+        plan_name: file of the plan in the state folder.
+        progress: show a bar on stderr.
+    """
+    sweep_partial(out)
+    done = still_done(plan, out, ledger, options)
+    how = options.how(plan.request)
+    if (settings := open_raw(out, allow_incomplete=True).attributes.get(QA_SETTINGS)) is not None:
+        how = replace(how, refinement=Refinement(**{k: settings[k] for k in Refinement.model_fields}))
+    plan_file = (state_folder(out) / plan_name).resolve()
+    work = partial(fill, out.resolve(), plan_file, plan.hash, how=how)
+    tasks = [task for task in pending(plan, done) if task.time >= first_day]
+    total = len(done) + sum(len(task.units) for task in tasks)
+    bar = tqdm(total=total, initial=len(done), unit="unit", desc="build", disable=not progress)
+    with bar, writing_to(out):
+        if tasks:
+            with options.workers(plan) as workers:
+                run_tasks(workers, work, tasks, ledger, options.on_error, bar)
+    return len(done)
+
+
+def still_done(plan: CubePlan, out: Path, ledger: Ledger, options: BuildOptions) -> set[Unit]:
+    """Units that need nothing: their files are there, and those left unread are still not wanted."""
+
+    def there(row: Row) -> bool:
+        return all(chunk_file(out, n, chunk_of(n, row.unit)).is_file() for n in row.files)
+
+    done = {unit for unit in ledger.done if there(ledger.rows[unit])}
+    unread = [unit for unit in done if ledger.rows[unit].state == "unread"]
+    return done - worth_reading(out, plan, unread, mask=options.mask, at_least=options.skip_below)
+
+
+def pending(plan: CubePlan, done: set[Unit]) -> Iterator[Task]:
+    """What is left to do, day by day; where some blocks are not wanted, block by block."""
+    chosen = plan.request.blocks
+    side = BLOCK_PX * (WINDOW_BLOCKS if chosen is None else 1)
+    for index in range(len(plan.days)):
+        for window in plan.request.grid.windows(side):
+            rows = range(window.y // BLOCK_PX, -(-(window.y + window.height) // BLOCK_PX))
+            cols = range(window.x // BLOCK_PX, -(-(window.x + window.width) // BLOCK_PX))
+            units = (Unit(index, row, col) for row in rows for col in cols)
+            wanted = (u for u in units if chosen is None or (u.row, u.col) in chosen)
+            missing = tuple(unit for unit in wanted if unit not in done)
+            for part in rectangles(missing):
+                yield Task(index, window, missing).of(part)
+
+
+def default_threads(plan: CubePlan) -> int:
+    """The cores, or more where reading is mostly waiting."""
+    remote = any(
+        urlparse(href).scheme not in ("", "file")
+        for scene in plan.scenes
+        for href in scene.hrefs.values()
+    )
+    return REMOTE_THREADS if remote else available_cores()
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -119,7 +259,7 @@ def _refuse_foreign(out: Path) -> None:
 
 
 @contextmanager
-def _open_state(out: Path) -> Iterator[Ledger]:
+def open_state(out: Path) -> Iterator[Ledger]:
     """The ledger of a cube, locked; a state folder in which no plan was written is removed again."""
     state = state_folder(out)
     with writing_to(out):
@@ -133,22 +273,39 @@ def _open_state(out: Path) -> Iterator[Ledger]:
 
 
 def _find_plan(
-    request: Request, out: Path, ledger: Ledger, search: Search, *, overwrite: bool
+    request: Request,
+    out: Path,
+    ledger: Ledger,
+    search: Search,
+    options: BuildOptions,
+    *,
+    overwrite: bool,
 ) -> CubePlan:
     """The plan of the cube that is there, or a new one with an empty cube laid out for it."""
     if out.exists() and (not overwrite or _is_unfinished(request, out)):
         return _frozen_plan(request, out)
     if out.is_symlink():
         raise OutputExists(f"{out} is a link; replace what it points to with --out {out.resolve()}")
-    plan = plan_cube(request, search)
+    plan = screen_days(plan_cube(request, search), options.how(request))
     if out.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=out.parent))
         out.rename(old / out.name)
         shutil.rmtree(old)
+        _forget_all_but_the_ledger(out)
     ledger.clear()
     plan.write(state_folder(out) / "plan.json")
     create_cube(out, plan)
     return plan
+
+
+def _forget_all_but_the_ledger(out: Path) -> None:
+    """Remove what lies beside a cube that is replaced: its item, its plan, its shifts."""
+    item_file(out).unlink(missing_ok=True)
+    for beside in state_folder(out).iterdir():
+        if beside.is_dir():
+            shutil.rmtree(beside)
+        elif beside.name != "ledger.jsonl":
+            beside.unlink()
 
 
 def _is_unfinished(request: Request, out: Path) -> bool:
@@ -177,89 +334,3 @@ def _frozen_plan(request: Request, out: Path) -> CubePlan:
             "with --overwrite"
         )
     return plan
-
-
-def _default_threads(plan: CubePlan) -> int:
-    remote = any(
-        urlparse(href).scheme not in ("", "file")
-        for scene in plan.scenes
-        for href in scene.hrefs.values()
-    )
-    return REMOTE_THREADS if remote else available_cores()
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A window of one day and those of its units that are not done."""
-
-    time: int
-    window: Window
-    units: tuple[Unit, ...]
-
-
-def _pending(plan: CubePlan, ledger: Ledger) -> Iterator[_Task]:
-    """What is left to do, day by day; where some blocks are not wanted, block by block."""
-    chosen = plan.request.blocks
-    side = BLOCK_PX * (WINDOW_BLOCKS if chosen is None else 1)
-    for index in range(len(plan.days)):
-        for window in plan.request.grid.windows(side):
-            rows = range(window.y // BLOCK_PX, -(-(window.y + window.height) // BLOCK_PX))
-            cols = range(window.x // BLOCK_PX, -(-(window.x + window.width) // BLOCK_PX))
-            units = (Unit(index, row, col) for row in rows for col in cols)
-            wanted = (u for u in units if chosen is None or (u.row, u.col) in chosen)
-            missing = tuple(unit for unit in wanted if unit not in ledger.done)
-            if missing:
-                yield _Task(index, window, missing)
-
-
-def _run(
-    tasks: list[_Task], plan: CubePlan, out: Path, ledger: Ledger, threads: int, *, progress: bool
-) -> None:
-    """Run all tasks on threads; the first failure stops the rest and is raised."""
-    todo = sum(len(task.units) for task in tasks)
-    done = len(ledger.done)
-    bar = tqdm(total=done + todo, initial=done, unit="unit", desc="build", disable=not progress)
-
-    def run(task: _Task) -> None:
-        day = plan.days[task.time]
-        request = plan.request
-        pixels = read_day(
-            day.scenes, request.grid, task.window, request.bands, dilate_m=request.dilate_m
-        )
-        for unit in task.units:
-            ledger.record(unit, _write_unit(UnitWriter(out), unit, pixels, task.window, plan))
-            bar.update()
-
-    with bar, ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(run, task) for task in tasks]
-        try:
-            finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in finished:
-                future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _write_unit(
-    writer: UnitWriter, unit: Unit, pixels: DayWindow, window: Window, plan: CubePlan
-) -> int:
-    """Cut one block out of a window and write its chunk of every array; bytes written."""
-    top, left = unit.row * BLOCK_PX - window.y, unit.col * BLOCK_PX - window.x
-    rows, cols = slice(top, top + BLOCK_PX), slice(left, left + BLOCK_PX)
-    scl, scene = pixels.scl[rows, cols], pixels.scene[rows, cols]
-    qa = qa_from_scl(scl)
-    qa[pixels.dilated[rows, cols]] |= np.uint8(QA.DILATED)
-    index = (unit.time, unit.row, unit.col)
-    size = writer.write(
-        "reflectance",
-        (unit.time, 0, unit.row, unit.col),
-        pixels.reflectance[None, :, rows, cols],
-        fill=0,
-    )
-    size += writer.write("scl", index, scl[None], fill=0)
-    size += writer.write("qa", index, qa[None], fill=NOT_READ)
-    if plan.needs_scene_index:
-        first = np.int16(plan.first_scene(unit.time))
-        scene_index = np.where(scene >= 0, scene + first, np.int16(-1))
-        size += writer.write("scene_index", index, scene_index[None], fill=-1)
-    return size

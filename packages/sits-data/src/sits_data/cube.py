@@ -29,7 +29,7 @@ from sits_data.aoi import features_frame
 from sits_data.arrays import consolidate, create_chunked, write_coordinate
 from sits_data.bands import DN_OFFSET, DN_SCALE
 from sits_data.errors import DamagedCube, IncompleteCube, MissingArray, NotACube
-from sits_data.mask import QA, MaskPreset, clear_pixels
+from sits_data.mask import QA, MaskName, clear_pixels, strict_classes
 from sits_data.output import write_atomically, writing_to
 from sits_data.plan import CubePlan
 from sits_data.threads import available_cores
@@ -40,6 +40,12 @@ SCHEMA_VERSION = 1
 VALUES_SCHEMA = "sits-values"
 """Of derived cubes that have no reflectance, such as those of indices."""
 NOT_READ = int(QA.NOT_READ)
+
+QA_SETTINGS = "qa_settings"
+"""Attribute: detectors and distances that `qa` follows since it was made anew; absent as built."""
+
+RECOMPUTE = "mask_recompute"
+"""Attribute: `qa` is just now being replaced, or was when a run was interrupted."""
 
 
 Index = int | slice | tuple[int | slice, ...]
@@ -153,14 +159,15 @@ class RawCube:
                 "build the cube again with --overwrite"
             ) from error
 
-    def clear_fraction(self, preset: MaskPreset) -> NDArray[np.float64]:
+    def clear_fraction(self, mask: MaskName) -> NDArray[np.float64]:
         """Share of clear pixels among those that were read, of each date: (time,), 0 to 1."""
+        classes = strict_classes(mask)
 
         def of_date(index: int) -> float:
-            scl = self.read("scl", index) if preset == "strict" else None
+            scl = self.read("scl", index) if classes else None
             qa = self.read("qa", index)
-            read = np.count_nonzero((qa & NOT_READ) == 0)
-            return float(clear_pixels(qa, scl, preset).sum() / max(read, 1))
+            read = np.count_nonzero(qa != NOT_READ)
+            return float(clear_pixels(qa, scl, mask).sum() / max(read, 1))
 
         with fast_codecs(), ThreadPoolExecutor(available_cores()) as pool:
             return np.array(list(pool.map(of_date, range(len(self.dates)))))
@@ -205,11 +212,17 @@ def create_cube(path: Path, plan: CubePlan) -> None:
         partial.rename(path)
 
 
-def mark_complete(path: Path) -> None:
-    """Say in the cube's metadata, atomically, that every unit is there."""
+def mark_complete(path: Path, *, failed: int = 0) -> None:
+    """Say in the cube's metadata, atomically, that nothing is left to do.
+
+    Args:
+        path: the cube.
+        failed: units that could not be read, and whose `qa` says so.
+    """
     with writing_to(path):
         metadata = json.loads((path / "zarr.json").read_bytes())
-        metadata["attributes"]["status"] = "complete"
+        metadata["attributes"].pop("units_failed", None)
+        metadata["attributes"] |= {"status": "complete"} | ({"units_failed": failed} if failed else {})
         write_atomically(path / "zarr.json", json.dumps(metadata, indent=2).encode())
 
 
@@ -268,6 +281,10 @@ def open_raw(path: str | Path, *, allow_incomplete: bool = False) -> RawCube:
     if attributes.get("status") != "complete" and not allow_incomplete:
         raise IncompleteCube(
             f"{path} is unfinished; run the same build-cube command again to complete it"
+        )
+    if RECOMPUTE in attributes:
+        raise IncompleteCube(
+            f"{path} has qa that is being replaced; run the same sits-data mask command again to finish"
         )
     try:
         transform = Affine(*attributes["spatial:transform"][:6])

@@ -1,23 +1,23 @@
 """What a cube or a planar store holds, as values that print and turn into JSON."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from sits_data.cube import RawCube, open_raw
+from sits_data.cube import QA_SETTINGS, RawCube, open_raw
 from sits_data.errors import InvalidRequest, NotACube
-from sits_data.ledger import state_folder
+from sits_data.ledger import read_ledger, state_folder
 from sits_data.manifest import Recipe
-from sits_data.mask import MaskPreset
+from sits_data.mask import MaskName, QaSettings, parse_mask
 from sits_data.plan import CubePlan
+from sits_data.provenance import item_file
 from sits_data.store import PlanarStore, open_parts, open_store
 from sits_data.store.read import is_merged, read_merged
 
@@ -70,8 +70,11 @@ class CubeInfo:
         clear_pct: of the pixels that were read under `mask`, mean of all dates; 0 for a date that is
             not read yet.
         clear_pct_by_date: the same for each date, by ISO day.
+        qa: detectors and distances behind its quality bits; None when the plan is gone and it was
+            never masked again.
         dropped: scenes that were found and left out, and why; None when the plan is gone.
         size_bytes: of the folder.
+        item: its STAC item, None when there is none.
         derived: from which cube and how it was made; None for an observed one.
     """
 
@@ -85,9 +88,10 @@ class CubeInfo:
     resolution_m: int
     bounds: tuple[float, ...]
     dates: Dates
-    mask: MaskPreset
+    mask: MaskName
     clear_pct: float
     clear_pct_by_date: dict[str, float]
+    qa: QaSettings | None
     scenes: int
     dropped: tuple[LeftOut, ...] | None
     offsets: tuple[Offset, ...]
@@ -95,6 +99,7 @@ class CubeInfo:
     collection: str
     plan: str
     size_bytes: int
+    item: str | None
     derived: dict[str, JsonValue] | None = None
     kind: Literal["cube"] = "cube"
 
@@ -121,6 +126,7 @@ class StoreInfo:
         labels: column or raster that labels come from.
         cube: name, plan, catalogue and number of scenes of the cube it was made from.
         size_bytes: of the folder.
+        item: its STAC item, None when there is none.
     """
 
     path: str
@@ -141,6 +147,7 @@ class StoreInfo:
     cube: dict[str, JsonValue]
     software: str
     size_bytes: int
+    item: str | None
     kind: Literal["store"] = "store"
 
 
@@ -195,7 +202,7 @@ def recognise(path: str | Path) -> Kind:
     raise NotACube(f"{path} {what}; make one with sits-data build-cube or sits-data planarize")
 
 
-def describe(path: str | Path, *, mask: MaskPreset | None = None) -> CubeInfo | StoreInfo | MergedInfo:
+def describe(path: str | Path, *, mask: MaskName | None = None) -> CubeInfo | StoreInfo | MergedInfo:
     """Look into a cube, finished or not, or into a planar store. Nothing is written or locked.
 
     Args:
@@ -206,20 +213,20 @@ def describe(path: str | Path, *, mask: MaskPreset | None = None) -> CubeInfo | 
         NotACube, NotAStore, DamagedStore: the path holds nothing that this version reads.
         InvalidRequest: a mask for a store, or one that does not exist.
     """
-    if mask is not None and mask not in get_args(MaskPreset):
-        raise InvalidRequest(f"unknown mask preset {mask}; use one of {', '.join(get_args(MaskPreset))}")
+    if mask is not None:
+        parse_mask(mask)
     if recognise(path) == "cube":
         return describe_cube(open_raw(path, allow_incomplete=True), mask or "standard")
     if mask is not None:
         made_with = open_parts(path)[0].manifest.mask
         raise InvalidRequest(
-            f"{path} is a planar store, which keeps the mask preset that it was made with "
+            f"{path} is a planar store, which keeps the mask that it was made with "
             f"({made_with}); leave --mask out"
         )
     return describe_merged(Path(path)) if is_merged(Path(path)) else describe_store(open_store(path))
 
 
-def describe_cube(cube: RawCube, mask: MaskPreset) -> CubeInfo:
+def describe_cube(cube: RawCube, mask: MaskName) -> CubeInfo:
     """What a cube holds; reads `qa` (and under `strict` `scl`) of all dates."""
     shape = cube.array("reflectance").shape
     units = shape[0] * cube.blocks
@@ -243,6 +250,7 @@ def describe_cube(cube: RawCube, mask: MaskPreset) -> CubeInfo:
         mask=mask,
         clear_pct=round(float(clear_pct.mean()), 1),
         clear_pct_by_date=dict(zip(_iso(cube.dates), clear_pct.tolist(), strict=True)),
+        qa=_qa_settings(cube, plan),
         scenes=len(cube.sources["scenes"]),
         dropped=tuple(LeftOut(*scene) for scene in plan.dropped) if plan else None,
         offsets=tuple(Offset(*key, count) for key, count in sorted(counted.items())),
@@ -250,8 +258,15 @@ def describe_cube(cube: RawCube, mask: MaskPreset) -> CubeInfo:
         collection=cube.attributes["collection"],
         plan=cube.attributes["plan"],
         size_bytes=_size(cube.path),
+        item=_item(cube.path),
         derived=cube.attributes.get("derived"),
     )
+
+
+def _qa_settings(cube: RawCube, plan: CubePlan | None) -> QaSettings | None:
+    if QA_SETTINGS in cube.attributes:
+        return QaSettings.model_validate(cube.attributes[QA_SETTINGS])
+    return QaSettings(**plan.request.refinement.model_dump()) if plan else None
 
 
 def describe_store(store: PlanarStore) -> StoreInfo:
@@ -279,6 +294,7 @@ def describe_store(store: PlanarStore) -> StoreInfo:
         cube=cube,
         software=manifest.software,
         size_bytes=_size(store.path),
+        item=_item(store.path),
     )
 
 
@@ -353,16 +369,8 @@ def _count_classes(store: PlanarStore, sizes: NDArray[np.int64]) -> tuple[ClassC
 
 
 def _units_done(ledger: Path) -> int | None:
-    """Finished units, while a build may be writing: a last line that is cut off does not count."""
-    if not ledger.is_file():
-        return None
-    done = set()
-    for line in ledger.read_text().splitlines():
-        try:
-            done.add(tuple(json.loads(line)["unit"]))
-        except ValueError:
-            continue
-    return len(done)
+    """Finished units, while a build may be writing."""
+    return sum(row.done for row in read_ledger(ledger).values()) if ledger.is_file() else None
 
 
 def _dates(days: NDArray[np.int32]) -> Dates:
@@ -373,6 +381,11 @@ def _dates(days: NDArray[np.int32]) -> Dates:
 
 def _iso(days: NDArray[np.int32]) -> list[str]:
     return [str(day) for day in days.astype("datetime64[D]")]
+
+
+def _item(path: Path) -> str | None:
+    item = item_file(path)
+    return str(item) if item.is_file() else None
 
 
 def _size(folder: Path) -> int:

@@ -44,6 +44,18 @@ class UnreadableSource(SitsDataError, OSError):
     """A raster of the catalogue cannot be read."""
 
 
+class DeadlinePassed(UnreadableSource, TimeoutError):
+    """A raster was not read in the time that it had."""
+
+
+class UnknownDetector(SitsDataError, LookupError):
+    """No cloud detector has that name."""
+
+
+class DetectorUnavailable(SitsDataError, ImportError):
+    """A cloud detector needs a package that is not installed."""
+
+
 class OutputExists(SitsDataError, FileExistsError):
     """The output is there already and is not the same work."""
 
@@ -52,8 +64,14 @@ class OutputNotWritable(SitsDataError, OSError):
     """The output cannot be written: no permission, or the disk is full."""
 
 
+class SchedulerError(SitsDataError, OSError):
+    """A Dask cluster does not answer, or lost its workers."""
+
+
 class UnfinishedFields(SitsDataError, RuntimeError):
     """The cubes of some features could not be built."""
+
+    exit_code = 4
 
 
 class NotACube(SitsDataError, ValueError):

@@ -7,7 +7,7 @@ asked once for a neighbourhood of fields and not once for each.
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 from tqdm import tqdm
 
-from sits_data.build import REMOTE_THREADS, BuildResult, build_cube
+from sits_data.build import REMOTE_THREADS, BuildOptions, BuildResult, build_cube
 from sits_data.cube import is_cube
 from sits_data.errors import (
     CatalogError,
@@ -77,7 +77,7 @@ def build_fields(
     requests: Sequence[Request],
     folder: Path,
     *,
-    threads: int | None = None,
+    options: BuildOptions = BuildOptions(),  # noqa: B008  (frozen)
     overwrite: bool = False,
     progress: bool = False,
 ) -> FieldsResult:
@@ -88,7 +88,7 @@ def build_fields(
     Args:
         requests: one a feature, see `field_request`.
         folder: for the cubes; made if it is not there.
-        threads: cubes at a time; by default the cores, or 16 for a catalogue on the network.
+        options: how; `threads` are cubes at a time, by default the cores, or 16 over a network.
         overwrite: replace cubes of other requests.
         progress: show a bar on stderr.
 
@@ -100,7 +100,7 @@ def build_fields(
     """
     began = time.monotonic()
     _make_folder(folder)
-    neighbours = _Neighbourhoods(requests)
+    neighbours, alone = _Neighbourhoods(requests), replace(options, threads=1)
     failed: dict[int, str] = {}
     bar = tqdm(total=len(requests), unit="field", desc="build", disable=not progress)
 
@@ -110,7 +110,7 @@ def build_fields(
             return build_cube(
                 request,
                 folder / f"{number:05d}.zarr",
-                threads=1,
+                options=alone,
                 overwrite=overwrite,
                 search=neighbours.search,
             )
@@ -122,7 +122,7 @@ def build_fields(
         finally:
             bar.update()
 
-    with bar, ThreadPoolExecutor(threads or _default_threads(requests)) as pool:
+    with bar, ThreadPoolExecutor(options.threads or _default_threads(requests)) as pool:
         futures = [pool.submit(build, request) for request in requests]
         try:
             finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
@@ -132,7 +132,9 @@ def build_fields(
     cubes = tuple(one for one in done if one is not None)
     if not cubes:
         first = next(iter(failed.values()))
-        raise UnfinishedFields(f"none of {len(requests)} cubes could be built: {first}")
+        error = UnfinishedFields(f"none of {len(requests)} cubes could be built: {first}")
+        error.exit_code = 1
+        raise error
     return FieldsResult(folder, cubes, dict(sorted(failed.items())), time.monotonic() - began)
 
 

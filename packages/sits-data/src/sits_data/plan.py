@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from sits_data.aoi import Feature
 from sits_data.errors import NotACube
 from sits_data.grid import Grid
+from sits_data.mask import MaskName, Refinement
 from sits_data.output import write_atomically
 from sits_data.scenes import Dropped, Scene
 
@@ -24,7 +25,9 @@ class Request(BaseModel, frozen=True):
         bands: canonical ids, in the cube's order.
         grid: the cube's grid.
         max_cloud_pct: scenes with a higher `eo:cloud_cover` are left out.
-        dilate_m: by how many metres clouds, shadows and cirrus are widened in `qa`.
+        refinement: how clouds, shadows and cirrus are shrunk and widened in `qa`.
+        min_clear: days with a smaller clear fraction over the features are left out.
+        min_clear_mask: what counts as clear for that.
         assume_offset_dn: radiometric offset where no metadata tells it.
         features: the polygons that were asked for.
         blocks: rows and columns of the blocks to read, None for all; the others are *not read*.
@@ -37,7 +40,9 @@ class Request(BaseModel, frozen=True):
     bands: tuple[str, ...]
     grid: Grid
     max_cloud_pct: float = 100.0
-    dilate_m: float = 0.0
+    refinement: Refinement = Refinement()
+    min_clear: float = 0.0
+    min_clear_mask: MaskName = "standard"
     assume_offset_dn: int | None = None
     features: tuple[Feature, ...] = ()
     blocks: tuple[tuple[int, int], ...] | None = None

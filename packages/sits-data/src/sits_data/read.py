@@ -1,4 +1,4 @@
-"""One window of one solar day, read through odc-stac's loader at native resolution.
+"""One window of one solar day, each raster at its native resolution.
 
 20 m bands are read at 20 m and each value is repeated 2 x 2; 10 m bands of a 20 m cube are read at
 10 m and averaged over the valid pixels. Nothing on the cube's own zone is interpolated; scenes of
@@ -11,37 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import rasterio.errors
 from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
-from odc.loader import RasterLoadParams, RasterSource, reader_driver
+from odc.loader import RasterLoadParams
 
 from sits_data.bands import BANDS, DN_SHIFT, SCL_NATIVE_M
-from sits_data.errors import UnreadableSource
 from sits_data.grid import Grid, Window
-from sits_data.mask import dilate
+from sits_data.mask import Refinement, qa_from_scl, refine, refined_qa
+from sits_data.rasters import CLASSES, REFLECTANCE, RasterReader
 from sits_data.scenes import SCL_KEY, Scene
 
-GDAL_OPTIONS = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
-    "GDAL_CACHEMAX": 128 * 2**20,
-    "GDAL_HTTP_CONNECTTIMEOUT": 10,
-    "GDAL_HTTP_TIMEOUT": 120,
-    "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,
-    "GDAL_HTTP_LOW_SPEED_TIME": 30,
-    "GDAL_HTTP_MAX_RETRY": 4,
-    "GDAL_HTTP_RETRY_DELAY": 0.5,
-}
-"""Environment of every reading thread: no directory listings, a header in one request, bounded
-retries and deadlines (odc-loader's own would retry for minutes)."""
-
-_REFLECTANCE = RasterLoadParams(
-    dtype="uint16", fill_value=0, src_nodata_override=0, use_overviews=False, resampling="bilinear"
-)
-_CLASSES = RasterLoadParams(
-    dtype="uint8", fill_value=0, src_nodata_override=0, use_overviews=False, resampling="nearest"
-)
+PLAIN, UNREFINED = RasterReader(), Refinement()
 
 
 @dataclass(frozen=True)
@@ -51,13 +30,13 @@ class DayWindow:
     Args:
         reflectance: (band, y, x) uint16, DN = 10000 * reflectance + 1000, 0 = no data.
         scl: (y, x) uint8 scene classification, 0 = no data.
-        dilated: (y, x) bool, near cloud, shadow or cirrus.
+        qa: (y, x) uint8 bits of `QA`.
         scene: (y, x) int16, which of the day's scenes the pixel is of, -1 = none.
     """
 
     reflectance: NDArray[np.uint16]
     scl: NDArray[np.uint8]
-    dilated: NDArray[np.bool_]
+    qa: NDArray[np.uint8]
     scene: NDArray[np.int16]
 
 
@@ -67,7 +46,8 @@ def read_day(
     window: Window,
     bands: Sequence[str],
     *,
-    dilate_m: float = 0,
+    reader: RasterReader = PLAIN,
+    refinement: Refinement = UNREFINED,
 ) -> DayWindow:
     """Read a window of a day; where scenes overlap, the first that saw a pixel gives all its bands.
 
@@ -75,27 +55,30 @@ def read_day(
         scenes: of one solar day, the one that wins first.
         grid: the cube's grid.
         window: which of its pixels.
-        bands: canonical ids, in the order wanted.
-        dilate_m: widen clouds, shadows and cirrus by so many metres, at SCL's own resolution.
+        bands: canonical ids, in the order wanted; none reads the scene classification alone.
+        reader: how rasters are read.
+        refinement: how clouds are shrunk and widened in `qa`, at SCL's own resolution.
 
     Raises:
-        UnreadableSource: a raster is missing, truncated or does not answer.
+        UnreadableSource: a raster is missing, damaged or does not answer.
     """
     first, *others = scenes
-    reflectance, scl = _read_scene(first, grid, window, bands)
+    reflectance, scl = _read_scene(first, grid, window, bands, reader)
     seen = _seen(reflectance, scl)
     owner = np.where(seen, np.int16(0), np.int16(-1))
     for index, scene in enumerate(others, start=1):
         if seen.all():
             break
-        more, more_scl = _read_scene(scene, grid, window, bands)
+        more, more_scl = _read_scene(scene, grid, window, bands, reader)
         take = ~seen & _seen(more, more_scl)
         np.copyto(reflectance, more, where=take)
         np.copyto(scl, more_scl, where=take)
         owner[take] = index
         seen |= take
-    dilated = _dilated(scenes, grid, window, dilate_m)
-    return DayWindow(reflectance, scl, dilated, owner)
+    qa = qa_from_scl(scl)
+    if not refinement.nothing:
+        qa = refined_qa(qa, *_refined(scenes, grid, window, refinement, reader))
+    return DayWindow(reflectance, scl, qa, owner)
 
 
 def _seen(reflectance: NDArray[np.uint16], scl: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -108,26 +91,37 @@ def _seen(reflectance: NDArray[np.uint16], scl: NDArray[np.uint8]) -> NDArray[np
 
 
 def _read_scene(
-    scene: Scene, grid: Grid, window: Window, bands: Sequence[str]
+    scene: Scene, grid: Grid, window: Window, bands: Sequence[str], reader: RasterReader
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
     shape = (window.height, window.width)
     reflectance = np.zeros((len(bands), *shape), np.uint16)
     for out, band in zip(reflectance, bands, strict=True):
         native_m = BANDS[band].native_m
         if native_m == grid.resolution_m:
-            _read_into(scene.hrefs[band], grid.window_geobox(window), _REFLECTANCE, out)
+            reader.read(scene.hrefs[band], grid.window_geobox(window), REFLECTANCE, out)
         else:
-            native, (top, left) = _read_native(scene.hrefs[band], grid, window, native_m, _REFLECTANCE)
+            native, (top, left) = _read_native(
+                scene.hrefs[band], grid, window, native_m, REFLECTANCE, reader
+            )
             _resize(native, top, left, out, native_m, grid.resolution_m)
         _shift(out, DN_SHIFT + scene.offset_dn)
     scl = np.zeros(shape, np.uint8)
-    native_scl, (top, left) = _read_native(scene.hrefs[SCL_KEY], grid, window, SCL_NATIVE_M, _CLASSES)
+    native_scl, (top, left) = _read_native(
+        scene.hrefs[SCL_KEY], grid, window, SCL_NATIVE_M, CLASSES, reader
+    )
     _resize(native_scl, top, left, scl, SCL_NATIVE_M, grid.resolution_m)
     return reflectance, scl
 
 
 def _read_native(
-    href: str, grid: Grid, window: Window, native_m: int, load: RasterLoadParams, *, pad: int = 0
+    href: str,
+    grid: Grid,
+    window: Window,
+    native_m: int,
+    load: RasterLoadParams,
+    reader: RasterReader,
+    *,
+    pad: int = 0,
 ) -> tuple[NDArray[Any], tuple[int, int]]:
     """Read the native pixels that touch a window; also where the window starts inside them.
 
@@ -142,22 +136,8 @@ def _read_native(
     native = grid.model_copy(update={"resolution_m": native_m})
     geobox = native.window_geobox(Window(first_row, first_col, rows, cols))
     out = np.zeros((rows, cols), load.dtype)
-    _read_into(href, geobox, load, out)
+    reader.read(href, geobox, load, out)
     return out, (top - first_row * native_m, left - first_col * native_m)
-
-
-def _read_into(href: str, geobox: GeoBox, load: RasterLoadParams, out: NDArray[np.generic]) -> None:
-    driver = reader_driver("rio")
-    try:
-        with driver.restore_env(GDAL_OPTIONS, driver.new_load(geobox)) as context:
-            driver.open(RasterSource(href), context).read(load, geobox, dst=out)
-    except (rasterio.errors.RasterioError, OSError, AssertionError) as error:
-        # odc-geo asserts that a raster has a CRS; one that is cut off in its header has none.
-        why = " ".join(str(error).split()) or "it has no CRS"
-        raise UnreadableSource(
-            f"cannot read {href} ({why}); it may be missing, truncated or out"
-            " of reach: run the same command again to continue, or leave its date out"
-        ) from error
 
 
 def _resize[T: np.generic](
@@ -199,20 +179,29 @@ def _shift(values: NDArray[np.uint16], shift_dn: int) -> None:
         np.add(values, np.uint16(shift_dn), out=values, where=valid)
 
 
-def _dilated(scenes: Sequence[Scene], grid: Grid, window: Window, dilate_m: float) -> NDArray[np.bool_]:
-    """Dilation looks beyond the window by its radius, so that borders between windows vanish."""
-    if dilate_m <= 0:
-        return np.zeros((window.height, window.width), bool)
-    pad = math.ceil(dilate_m / SCL_NATIVE_M)
+def _refined(
+    scenes: Sequence[Scene],
+    grid: Grid,
+    window: Window,
+    refinement: Refinement,
+    reader: RasterReader,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where marks stay, and what is near them: looks beyond the window, so that its borders vanish."""
+    pad = refinement.reach_px(SCL_NATIVE_M)
     mosaic: NDArray[np.uint8] | None = None
     for scene in scenes:
-        href = scene.hrefs[SCL_KEY]
-        scl, (top, left) = _read_native(href, grid, window, SCL_NATIVE_M, _CLASSES, pad=pad)
+        scl, (top, left) = _read_native(
+            scene.hrefs[SCL_KEY], grid, window, SCL_NATIVE_M, CLASSES, reader, pad=pad
+        )
         mosaic = scl if mosaic is None else np.where(mosaic == 0, scl, mosaic)
     assert mosaic is not None
-    inner = slice(pad, -pad)
-    near = dilate(mosaic, dilate_m, SCL_NATIVE_M)[inner, inner].astype(np.uint8)
-    out = np.zeros((window.height, window.width), np.uint8)
-    shift = pad * SCL_NATIVE_M
-    _resize(near, top - shift, left - shift, out, SCL_NATIVE_M, grid.resolution_m)
-    return out.astype(bool)
+    shift, inner = pad * SCL_NATIVE_M, slice(pad, -pad)
+
+    def on_grid(native: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        out = np.zeros((window.height, window.width), np.uint8)
+        part = native[inner, inner].astype(np.uint8)
+        _resize(part, top - shift, left - shift, out, SCL_NATIVE_M, grid.resolution_m)
+        return out.astype(bool)
+
+    refined = refine(qa_from_scl(mosaic), refinement, SCL_NATIVE_M)
+    return on_grid(refined.kept), on_grid(refined.near)

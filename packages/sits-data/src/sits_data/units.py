@@ -4,17 +4,20 @@ zarr-python's own path compresses on one event loop and writes half as fast; it 
 memory, whose pages cost as much as the decoding. The bytes are the same.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from numcodecs import Blosc
 from numpy.typing import NDArray
 
 from sits_data.grid import BLOCK_PX
-from sits_data.output import write_atomically
+from sits_data.ledger import Unit, Written
 
 COMPRESSION_LEVEL = 3
+PARTIAL = ".partial"
 _CODEC = Blosc("zstd", COMPRESSION_LEVEL, Blosc.BITSHUFFLE)
 _HEADER_BYTES = 16
 
@@ -25,7 +28,9 @@ class UnitWriter:
 
     path: Path
 
-    def write(self, name: str, index: tuple[int, ...], values: NDArray[np.generic], fill: float) -> int:
+    def write(
+        self, name: str, index: tuple[int, ...], values: NDArray[np.generic], fill: float
+    ) -> Written:
         """Write one chunk of an array.
 
         Args:
@@ -33,9 +38,6 @@ class UnitWriter:
             index: of the chunk, along each of the array's axes.
             values: (1, …, y, x) of at most one chunk; what lies beyond is filled.
             fill: the array's fill value.
-
-        Returns:
-            Bytes written.
         """
         full = (*values.shape[:-2], BLOCK_PX, BLOCK_PX)
         if values.shape == full:
@@ -44,10 +46,17 @@ class UnitWriter:
             chunk = np.full(full, fill, values.dtype)
             chunk[..., : values.shape[-2], : values.shape[-1]] = values
         data = _CODEC.encode(chunk)
-        target = _chunk_file(self.path, name, index)
+        target = chunk_file(self.path, name, index)
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, data)
-        return len(data)
+        # On a cluster two workers may write the same unit at the same time, the same bytes.
+        partial = target.with_name(f".{target.name}.{uuid4().hex}{PARTIAL}")
+        try:
+            partial.write_bytes(data)
+            partial.replace(target)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+        return Written.of(data)
 
 
 def read_chunk(path: Path, name: str, index: tuple[int, ...], out: NDArray[np.generic]) -> bool:
@@ -67,7 +76,7 @@ def read_chunk(path: Path, name: str, index: tuple[int, ...], out: NDArray[np.ge
         ValueError, RuntimeError: what is there is not such a chunk, or not all of it.
     """
     try:
-        data = _chunk_file(path, name, index).read_bytes()
+        data = chunk_file(path, name, index).read_bytes()
     except FileNotFoundError:
         return False
     # Source: Blosc's chunk format, bytes 4 to 7 the size decoded, 12 to 15 encoded.
@@ -78,12 +87,20 @@ def read_chunk(path: Path, name: str, index: tuple[int, ...], out: NDArray[np.ge
     return True
 
 
-def _chunk_file(path: Path, name: str, index: tuple[int, ...]) -> Path:
+def chunk_file(path: Path, name: str, index: tuple[int, ...]) -> Path:
+    """Where a chunk of an array lies."""
     return path.joinpath(name, "c", *map(str, index))
 
 
-def unit_is_there(path: Path, time: int, row: int, col: int) -> bool:
-    """Whether the chunks of a unit exist in the arrays that every cube has."""
-    place = f"{time}/{{}}{row}/{col}"
-    chunks = [f"reflectance/c/{place.format('0/')}", f"scl/c/{place.format('')}"]
-    return all((path / name).is_file() for name in (*chunks, f"qa/c/{place.format('')}"))
+def chunk_of(name: str, unit: Unit) -> tuple[int, ...]:
+    """Index of a unit's chunk along the axes of an array."""
+    middle = (0,) if name == "reflectance" else ()
+    return (unit.time, *middle, unit.row, unit.col)
+
+
+def sweep_partial(path: Path) -> None:
+    """Remove chunks that killed processes left half-written."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            if name.endswith(PARTIAL):
+                Path(folder, name).unlink(missing_ok=True)

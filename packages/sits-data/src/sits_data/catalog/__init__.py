@@ -3,37 +3,64 @@
 from pathlib import Path
 from urllib.parse import urlparse
 
+from sits_data.access import KNOWN, known_catalog
 from sits_data.catalog.api import ApiCatalog
 from sits_data.catalog.base import Catalog as Catalog
+from sits_data.catalog.items import on_web
 from sits_data.catalog.static import StaticCatalog
 from sits_data.errors import CatalogError
 
-KNOWN = {"earth-search": "https://earth-search.aws.element84.com/v1"}
-"""Catalogues that have a name."""
+TABLES = (".parquet", ".geoparquet")
+"""How the names of STAC GeoParquet files end."""
 
 
 def open_catalog(source: str | Path) -> Catalog:
     """A catalogue by name, by address or by path.
 
     Args:
-        source: a name (`earth-search`), the address of a STAC API or of a static catalogue, or the
-            path to a `catalog.json`, a `collection.json` or a GeoJSON of items.
+        source: a name (`earth-search`, `planetary-computer`, `cdse`); the address of a STAC API, of a
+            static catalogue or of a STAC GeoParquet file; or the path to a `catalog.json`, a
+            `collection.json`, a GeoJSON of items, or a `.parquet` file or folder.
 
     Raises:
         CatalogError: nothing is there, it is not STAC, or it does not answer.
     """
-    address = KNOWN.get(str(source), str(source))
-    if urlparse(address).scheme in {"http", "https"}:
-        if address.endswith((".json", ".geojson")):
+    known = known_catalog(str(source))
+    address = known.address if known else str(source)
+    if on_web(address):
+        path = urlparse(address).path
+        if path.endswith(TABLES):
+            return _open_table(address)
+        if path.endswith((".json", ".geojson")):
             return StaticCatalog.open(address)
-        return ApiCatalog.open(address)
-    path = Path(address)
-    if not path.is_file():
-        hint = f"{path / 'catalog.json'}" if path.is_dir() else "a path to a catalog.json"
+        api = ApiCatalog.open(address, known.requests_per_second if known else None)
+        return api or _open_pages(address)
+    file = Path(address).resolve()
+    if file.suffix in TABLES and file.exists():
+        return _open_table(str(file))
+    if not file.is_file():
+        hint = f"{Path(address) / 'catalog.json'}" if file.is_dir() else "a path to a catalog.json"
         raise CatalogError(
             f"no catalogue at {source}; give {hint}, an address, or one of: {', '.join(KNOWN)}"
         )
-    return StaticCatalog.open(str(path.resolve()))
+    return StaticCatalog.open(str(file))
+
+
+def _open_pages(address: str) -> Catalog:
+    catalog = StaticCatalog.open(address)
+    if not catalog.contents:
+        raise CatalogError(
+            f"{address} is not a STAC catalogue (it has neither a search nor items); give a "
+            "STAC API or a catalog.json"
+        )
+    return catalog
+
+
+def _open_table(address: str) -> Catalog:
+    # Arrow's tables take half a second to import, which no other catalogue needs.
+    from sits_data.catalog.geoparquet import GeoParquetCatalog
+
+    return GeoParquetCatalog.open(address)
 
 
 __all__ = ["KNOWN", "Catalog", "open_catalog"]

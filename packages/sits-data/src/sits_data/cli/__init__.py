@@ -5,9 +5,22 @@ import click
 from sits_data.commandline import Commands
 
 COMMANDS = (
-    *("simulate", "search", "build-cube"),
-    *("composite", "gapfill", "indices"),
-    *("planarize", "info", "verify", "plot", "export"),
+    "simulate",
+    "search",
+    "build-cube",
+    "update",
+    "status",
+    "mask",
+    "coregister",
+    "composite",
+    "gapfill",
+    "indices",
+    "planarize",
+    "info",
+    "item",
+    "verify",
+    "plot",
+    "export",
 )
 
 

@@ -1,35 +1,44 @@
 """`sits-data build-cube`."""
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
-from sits_data.build import BuildResult
+from sits_data.build import BuildOptions
 from sits_data.build import build_cube as build
+from sits_data.cli.building import building_options, describe_cube, exit_if_skipped
 from sits_data.cli.options import OutPath, json_option, print_summary
 from sits_data.cli.query import default_stem, make_field_requests, make_request, query_options
-from sits_data.cube import open_raw
 from sits_data.errors import UnfinishedFields
 from sits_data.fields import FieldsResult, build_fields
-from sits_data.mask import MaskPreset
 
 
 @click.command()
 @query_options
 @click.option(
+    "--min-clear",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="FRACTION",
+    help="Leave out days with a smaller clear fraction of the area, under --mask.",
+)
+@click.option(
     "--dilate",
     type=click.FloatRange(0, 5000),
     default=0.0,
     show_default=True,
-    help="Widen clouds, shadows and cirrus in qa by so many metres.",
+    metavar="METRES",
+    help="Widen clouds, shadows and cirrus in qa.",
 )
 @click.option(
-    "--mask",
-    type=click.Choice(get_args(MaskPreset)),
-    default="standard",
+    "--erode",
+    type=click.FloatRange(0, 1000),
+    default=0.0,
     show_default=True,
-    help="What the summary counts as clear; values are never overwritten.",
+    metavar="METRES",
+    help="Before that, drop clouds that hold no disk of this radius.",
 )
 @click.option(
     "--per-feature",
@@ -39,25 +48,22 @@ from sits_data.mask import MaskPreset
 )
 @click.option("--out", type=OutPath, help="The cube.  [default: the area's file name + .zarr, here]")
 @click.option("--overwrite", is_flag=True, help="Replace a cube that is there.")
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 256),
-    help="Reading threads.  [default: the cores; 16 over a network]",
-)
+@building_options
 @json_option
 def build_cube(
     *,
-    mask: MaskPreset,
+    mask: str,
     per_feature: bool,
     out: Path | None,
     overwrite: bool,
-    threads: int | None,
+    options: BuildOptions,
     as_json: bool,
     **query: Any,
 ) -> None:
     """Build a cloud-masked Sentinel-2 cube over the bounding box of an area, or one of each feature.
 
-    An interrupted run continues when the same command is started again.
+    An interrupted run continues when the same command is started again. Exit codes: 0 complete,
+    3 complete but for units that could not be read, 4 stopped with units finished: start it again.
 
     \b
     sits-data build-cube --aoi field.geojson
@@ -65,48 +71,22 @@ def build_cube(
     sits-data build-cube --aoi fields.gpkg --per-feature --out fields
     """
     if per_feature:
-        requests = make_field_requests(**query)
-        fields = build_fields(
-            requests,
-            out or Path(f"{default_stem(query['aoi'])}-cubes"),
-            threads=threads,
-            overwrite=overwrite,
-            progress=True,
-        )
+        requests = make_field_requests(mask=mask, **query)
+        folder = out or Path(f"{default_stem(query['aoi'])}-cubes")
+        fields = build_fields(requests, folder, options=options, overwrite=overwrite, progress=True)
         print_summary(_describe_fields(fields, as_json=as_json), as_json=as_json)
         if fields.failed:
             raise UnfinishedFields(
                 f"{len(fields.failed)} of {len(requests)} cubes could not be built; run the same "
                 "command again, or leave these features out"
             )
+        exit_if_skipped(sum(len(cube.failed) for cube in fields.cubes))
         return
-    request = make_request(**query)
+    request = make_request(mask=mask, **query)
     out = out or Path(f"{default_stem(query['aoi'])}.zarr")
-    result = build(request, out, threads=threads, overwrite=overwrite, progress=True)
-    print_summary(_describe_cube(result, mask), as_json=as_json)
-
-
-def _describe_cube(result: BuildResult, mask: MaskPreset) -> dict[str, object]:
-    cube, request = open_raw(result.path), result.plan.request
-    days = [str(day.day) for day in result.plan.days]
-    return {
-        "cube": str(result.path),
-        "scenes": len(result.plan.scenes),
-        "scenes_dropped": len(result.plan.dropped),
-        "dates": len(days),
-        "first_date": days[0],
-        "last_date": days[-1],
-        "bands": request.bands,
-        "shape": list(cube.array("reflectance").shape),
-        "crs": request.grid.crs,
-        "resolution_m": request.grid.resolution_m,
-        "mask": mask,
-        "clear_pct": round(100 * float(cube.clear_fraction(mask).mean()), 1),
-        "units": result.units,
-        "units_resumed": result.resumed,
-        "bytes": result.bytes_on_disk,
-        "seconds": round(result.seconds, 1),
-    }
+    result = build(request, out, options=options, overwrite=overwrite, progress=True)
+    print_summary(describe_cube(result, mask), as_json=as_json)
+    exit_if_skipped(len(result.failed))
 
 
 def _describe_fields(fields: FieldsResult, *, as_json: bool) -> dict[str, object]:

@@ -3,26 +3,24 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import click
 from pydantic_core import to_jsonable_python
 
-from sits_data.cli.options import OutPath, json_option, print_summary
+from sits_data.cli.options import MASK, OutPath, json_option, print_summary
 from sits_data.describe import CubeInfo, MergedInfo, StoreInfo, date_lines, describe
 from sits_data.manifest import Chips, Features, Parcels, Points, Regions, Superpixels
-from sits_data.mask import MaskPreset
 
 
 @click.command()
 @click.argument("path", type=OutPath)
 @click.option(
     "--mask",
-    type=click.Choice(get_args(MaskPreset)),
+    type=MASK,
     help="What counts as clear in a cube.  [default: standard; a store has its own]",
 )
 @json_option
-def info(*, path: Path, mask: MaskPreset | None, as_json: bool) -> None:
+def info(*, path: Path, mask: str | None, as_json: bool) -> None:
     """Describe a cube, finished or not, or a planar store.
 
     \b
@@ -54,11 +52,13 @@ def _print_cube(cube: CubeInfo) -> None:
         "bounds": f"{left:.0f}, {bottom:.0f} to {right:.0f}, {top:.0f}",
         "dates": _dates(cube),
         "clear": f"{cube.clear_pct} % ({cube.mask})",
+        "quality bits": _quality(cube),
         "scenes": cube.scenes,
         "offsets": [f"{o.offset_dn} DN in {o.scenes} scenes ({o.source})" for o in cube.offsets],
         "catalog": f"{cube.catalog}, {cube.collection}",
         **_origin(cube),
         "plan": cube.plan,
+        "item": cube.item or "none",
         "size": _megabytes(cube.size_bytes),
     }
     print_summary(summary, as_json=False)
@@ -69,6 +69,16 @@ def _print_cube(cube: CubeInfo) -> None:
     click.echo("\nclear pixels of each date")
     for line in date_lines(cube.clear_pct_by_date):
         click.echo(line)
+
+
+def _quality(cube: CubeInfo) -> str:
+    if cube.qa is None:
+        return "unknown, the plan is not beside the cube"
+    distances = {"erode": cube.qa.erode_m, "dilate": cube.qa.dilate_m}
+    return ", ".join(
+        [" + ".join(cube.qa.detectors)]
+        + [f"{name} {metres:g} m" for name, metres in distances.items() if metres]
+    )
 
 
 def _origin(cube: CubeInfo) -> dict[str, str]:
@@ -99,6 +109,7 @@ def _print_store(store: StoreInfo) -> None:
         "cube": f"{store.cube.get('path')}, {store.cube.get('scenes')} scenes, "
         f"plan {store.cube.get('plan')}",
         "made by": store.software,
+        "item": store.item or "none",
         "size": _megabytes(store.size_bytes),
     }
     print_summary(summary, as_json=False)

@@ -3,13 +3,38 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import get_args
 
 import click
+
+from sits_data.errors import InvalidRequest
+from sits_data.mask import MaskPreset, parse_mask
 
 OutPath = click.Path(path_type=Path, readable=False)
 """A path as it is: what is wrong with it, the library says in one line."""
 
 DAY = click.DateTime(["%Y-%m-%d"])
+
+
+class MaskType(click.ParamType[str]):
+    """The name of a mask: a preset, and what it counts more or less."""
+
+    name = "mask"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
+        """What the help page shows."""
+        return f"{'|'.join(get_args(MaskPreset))}[±cirrus][±snow]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, if there is such a mask."""
+        try:
+            parse_mask(value)
+        except InvalidRequest as error:
+            self.fail(str(error), param, ctx)
+        return value
+
+
+MASK = MaskType()
 
 
 def json_option[F: Callable[..., object]](command: F) -> F:

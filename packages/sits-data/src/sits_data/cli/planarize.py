@@ -1,11 +1,10 @@
 """`sits-data planarize`."""
 
 from pathlib import Path
-from typing import get_args
 
 import click
 
-from sits_data.cli.options import OutPath, json_option, print_summary
+from sits_data.cli.options import MASK, OutPath, json_option, print_summary
 from sits_data.errors import InvalidRequest
 from sits_data.manifest import (
     Chips,
@@ -18,7 +17,6 @@ from sits_data.manifest import (
     Regions,
     Superpixels,
 )
-from sits_data.mask import MaskPreset
 from sits_data.orders import ORDERS, parse_order
 from sits_data.store.merge import MergedSummary, find_cubes, planarize_all
 from sits_data.store.write import Summary
@@ -72,7 +70,7 @@ def _parse_orders(_context: click.Context, _option: click.Parameter, text: str) 
 )
 @click.option(
     "--mask",
-    type=click.Choice(get_args(MaskPreset)),
+    type=MASK,
     default="standard",
     show_default=True,
     help="Which observations count as unclear; values are kept.",

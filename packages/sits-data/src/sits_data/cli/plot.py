@@ -5,8 +5,7 @@ from typing import get_args
 
 import click
 
-from sits_data.cli.options import OutPath
-from sits_data.mask import MaskPreset
+from sits_data.cli.options import MASK, OutPath
 from sits_data.orders import OrderName
 from sits_data.plot import Layout, Look
 from sits_data.plot import plot as draw
@@ -31,9 +30,7 @@ def _parse_regions(
     type=click.IntRange(1, 60),
     help="Cube: how many to show.  [default: as many as fill two rows]",
 )
-@click.option(
-    "--mask", type=click.Choice(get_args(MaskPreset)), help="Cube: what is clear.  [default: standard]"
-)
+@click.option("--mask", type=MASK, help="Cube: what is clear.  [default: standard]")
 @click.option(
     "--region",
     "regions",
@@ -61,7 +58,7 @@ def plot(
     path: Path,
     out: Path | None,
     dates: int | None,
-    mask: MaskPreset | None,
+    mask: str | None,
     regions: tuple[int, ...],
     order: OrderName | None,
     layout: Layout | None,

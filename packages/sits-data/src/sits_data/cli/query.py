@@ -13,6 +13,7 @@ from sits_data.catalog import KNOWN
 from sits_data.cli.options import DAY
 from sits_data.fields import field_request
 from sits_data.grid import Resolution, cube_grid
+from sits_data.mask import Refinement
 from sits_data.plan import Request
 
 
@@ -43,10 +44,14 @@ def query_options[F: Callable[..., object]](command: F) -> F:
             show_default=True,
             show_envvar=True,
             metavar="NAME|URL|PATH",
-            help=f"Catalogue: {', '.join(KNOWN)}, the address of a STAC API, or a catalog.json.",
+            help=f"Catalogue: {', '.join(KNOWN)}; the address of a STAC API; or the address or path of "
+            "a catalog.json, of a GeoJSON of items or of STAC GeoParquet (.parquet).",
         ),
         click.option(
-            "--collection", default="sentinel-2-l2a", show_default=True, help="Its collection."
+            "--collection",
+            default="sentinel-2-l2a",
+            show_default=True,
+            help="Its collection; Earth Search also has sentinel-2-c1-l2a.",
         ),
         click.option(
             "--start", type=DAY, help="First day.  [default: start of the last 12 complete months]"
@@ -134,7 +139,10 @@ def _parse(
     crs: str | None,
     max_cloud: float,
     assume_offset: str | None,
+    mask: str = "standard",
+    min_clear: float = 0.0,
     dilate: float = 0.0,
+    erode: float = 0.0,
 ) -> _Asked:
     first, last = last_complete_months(12, date.today())
     metres: dict[str, Resolution] = {str(metre): metre for metre in get_args(Resolution)}
@@ -146,7 +154,10 @@ def _parse(
         "end": end.date() if end else last,
         "bands": parse_bands(bands.split(",")),
         "max_cloud_pct": max_cloud,
-        "dilate_m": dilate,
+        "refinement": Refinement(dilate_m=dilate, erode_m=erode),
+        "min_clear": min_clear,
+        # Without --min-clear the plan is the same, whatever counts as clear.
+        "min_clear_mask": mask if min_clear else "standard",
         "assume_offset_dn": None if assume_offset is None else int(assume_offset),
     }
     return _Asked(metres[resolution], crs, settings)

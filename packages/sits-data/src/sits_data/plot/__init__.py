@@ -6,7 +6,7 @@ from pathlib import Path
 from sits_data.cube import open_raw
 from sits_data.describe import recognise
 from sits_data.errors import InvalidRequest
-from sits_data.mask import MaskPreset
+from sits_data.mask import MaskName
 from sits_data.orders import OrderName
 from sits_data.plot.cube import plot_cube
 from sits_data.plot.store import Layout, plot_store
@@ -26,7 +26,7 @@ class Look:
     """
 
     dates: int | None = None
-    mask: MaskPreset | None = None
+    mask: MaskName | None = None
     regions: tuple[int, ...] = ()
     order: OrderName | None = None
     layout: Layout | None = None

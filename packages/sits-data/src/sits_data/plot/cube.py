@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from sits_data.cube import RawCube, fast_codecs
-from sits_data.mask import MaskPreset, clear_pixels
+from sits_data.mask import MaskName, clear_pixels, strict_classes
 from sits_data.plot.colour import (
     Composite,
     choose_composite,
@@ -66,7 +66,7 @@ class _Cells(NamedTuple):
 
 
 def plot_cube(
-    cube: RawCube, out: Path, *, mask: MaskPreset = "standard", dates: int | None = None, dpi: int = 150
+    cube: RawCube, out: Path, *, mask: MaskName = "standard", dates: int | None = None, dpi: int = 150
 ) -> None:
     """Draw a cube: the clearest date of each of some equal parts of the series, and a time line.
 
@@ -148,7 +148,7 @@ def _lay_out(rows_px: int, columns_px: int, *, available: int, wanted: int | Non
 
 
 def _titles(
-    cube: RawCube, clear: NDArray[np.float64], mask: MaskPreset, composite: Composite
+    cube: RawCube, clear: NDArray[np.float64], mask: MaskName, composite: Composite
 ) -> tuple[str, str]:
     height, width = cube.geobox.shape
     side = cube.resolution_m / 1000
@@ -247,7 +247,7 @@ def _date_axis(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(formatter)
 
 
-def _median_ndvi(cube: RawCube, mask: MaskPreset) -> NDArray[np.float64] | None:
+def _median_ndvi(cube: RawCube, mask: MaskName) -> NDArray[np.float64] | None:
     """Median NDVI of the clear pixels of each date, of the central 1024 x 1024 pixels at most."""
     found = ndvi_bands(cube.bands)
     if found is None:
@@ -259,7 +259,7 @@ def _median_ndvi(cube: RawCube, mask: MaskPreset) -> NDArray[np.float64] | None:
     )
     medians = np.full(len(cube.dates), np.nan)
     for time in range(len(medians)):
-        scl = np.asarray(cube.array("scl")[time, *middle]) if mask == "strict" else None
+        scl = np.asarray(cube.array("scl")[time, *middle]) if strict_classes(mask) else None
         clear = clear_pixels(np.asarray(cube.array("qa")[time, *middle]), scl, mask)
         if clear.any():
             red, infrared = np.asarray(cube.array("reflectance").oindex[time, np.array(found), *middle])

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sits_data.cube import RawCube
-from sits_data.mask import MaskPreset, clear_pixels
+from sits_data.mask import MaskName, clear_pixels, strict_classes
 from sits_data.plot.colour import Composite, Pixels
 
 
@@ -24,7 +24,7 @@ class Thumbnail:
 
 
 def read_thumbnail(
-    cube: RawCube, time: int, composite: Composite, mask: MaskPreset, *, factor: int
+    cube: RawCube, time: int, composite: Composite, mask: MaskName, *, factor: int
 ) -> Thumbnail:
     """One date of a cube, every `factor` pixels averaged into one; strip by strip, for memory."""
     height, width = (side // factor * factor for side in cube.geobox.shape)
@@ -34,7 +34,7 @@ def read_thumbnail(
         window = (slice(top, min(top + step, height)), slice(0, width))
         dn = cube.array("reflectance").oindex[time, np.array(composite.positions), *window]
         qa = cube.array("qa")[time, *window]
-        scl = cube.array("scl")[time, *window] if mask == "strict" else None
+        scl = cube.array("scl")[time, *window] if strict_classes(mask) else None
         clear = clear_pixels(np.asarray(qa), None if scl is None else np.asarray(scl), mask)
         strips.append((_reduce(np.moveaxis(np.asarray(dn), 0, -1), factor), _reduce(clear, factor)))
     pixels, clear_share = (np.concatenate(parts) for parts in zip(*strips, strict=True))

@@ -6,20 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sits_data.cube import RawCube
-from sits_data.mask import MaskPreset, clear_pixels
+from sits_data.mask import MaskName, clear_pixels, strict_classes
 from sits_data.regions import Composite
 
 PERIODS = 4
 
 
-def composites(raw: RawCube, mask: MaskPreset) -> Iterator[Composite]:
+def composites(raw: RawCube, mask: MaskName) -> Iterator[Composite]:
     """Medians of the clear dates of each of four equal periods, one block of the cube at a time.
 
     Where a period has no clear date, the pixel's mean over the other periods stands in.
 
     Args:
         raw: the cube.
-        mask: preset that says what is clear.
+        mask: says what is clear.
 
     Yields:
         Parts with F = 4 · bands features in DN; unknown is what was never clear.
@@ -32,7 +32,7 @@ def composites(raw: RawCube, mask: MaskPreset) -> Iterator[Composite]:
             yield _composite(raw, window, mask)
 
 
-def _composite(raw: RawCube, window: tuple[slice, slice], mask: MaskPreset) -> Composite:
+def _composite(raw: RawCube, window: tuple[slice, slice], mask: MaskName) -> Composite:
     parts = [part for part in np.array_split(np.arange(len(raw.dates)), PERIODS) if len(part)]
     medians = np.stack([_median(raw, slice(part[0], part[-1] + 1), window, mask) for part in parts])
     known = np.asarray(np.isfinite(medians).any(axis=(0, 1)))
@@ -43,12 +43,12 @@ def _composite(raw: RawCube, window: tuple[slice, slice], mask: MaskPreset) -> C
 
 
 def _median(
-    raw: RawCube, dates: slice, window: tuple[slice, slice], mask: MaskPreset
+    raw: RawCube, dates: slice, window: tuple[slice, slice], mask: MaskName
 ) -> NDArray[np.float32]:
     """(bands, H, W) DN; NaN where no date is clear."""
     dn = raw.read("reflectance", (dates, slice(None), *window))
     qa = raw.read("qa", (dates, *window))
-    scl = raw.read("scl", (dates, *window)) if mask == "strict" else None
+    scl = raw.read("scl", (dates, *window)) if strict_classes(mask) else None
     clear = clear_pixels(qa, scl, mask) & (dn != 0).all(axis=1)
     values = np.where(clear[:, None], dn, np.nan).astype(np.float32)
     ascending = np.sort(values, axis=0)  # NaN come last

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from sits_data.cube import RawCube
 from sits_data.drafts import Draft
-from sits_data.mask import QA, STRICT_SCL, MaskPreset
+from sits_data.mask import QA, MaskName, strict_classes
 from sits_data.store.shards import Run, Shards, Table
 from sits_data.store.transpose import copy_columns, sort_by_block
 
@@ -84,7 +84,7 @@ def write_pixels(
     shards: Shards,
     draft: Draft,
     *,
-    mask: MaskPreset,
+    mask: MaskName,
     threads: int,
     progress: bool,
 ) -> None:
@@ -99,7 +99,7 @@ def write_pixels(
         threads: at least 1.
         progress: draw a bar on stderr.
     """
-    dates, bands = len(raw.dates), len(raw.bands)
+    dates, bands, classes = len(raw.dates), len(raw.bands), strict_classes(mask)
     folder = draft.folder
     pixel_table = Table.of(folder, "pixels", shards, row_shape=(dates, bands), dtype=np.uint16)
     qa_table = Table.of(folder, "qa", shards, row_shape=(dates,), dtype=np.uint8)
@@ -123,9 +123,9 @@ def write_pixels(
         for images, quality, day in zip(scratch.images, scratch.quality, days, strict=False):
             raw.read_chunk("reflectance", (day, 0, *place), images)
             raw.read_chunk("qa", (day, *place), quality)
-            if mask == "strict":
+            if classes:
                 raw.read_chunk("scl", (day, *place), scratch.scl)
-                quality |= np.where(np.isin(scratch.scl, STRICT_SCL), _DILATED, np.uint8(0))
+                quality |= np.where(np.isin(scratch.scl, classes), _DILATED, np.uint8(0))
         count = len(days)
         copy_columns(scratch.images[:count].reshape(-1, side**2), flat, pixels, first * bands)
         copy_columns(scratch.quality[:count].reshape(-1, side**2), flat, qa, first)

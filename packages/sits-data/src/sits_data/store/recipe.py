@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast, get_args
 
 import geopandas as gpd
 import numpy as np
@@ -25,7 +24,7 @@ from sits_data.manifest import (
     Recipe,
     Superpixels,
 )
-from sits_data.mask import MaskPreset
+from sits_data.mask import MaskName, parse_mask
 from sits_data.orders import parse_order
 from sits_data.regions import (
     RESERVED,
@@ -61,8 +60,8 @@ class Labels:
     resampled: bool
 
 
-def check_recipe(recipe: Recipe) -> MaskPreset:
-    """What pydantic cannot know; returns the mask preset.
+def check_recipe(recipe: Recipe) -> MaskName:
+    """What pydantic cannot know; returns the mask.
 
     Raises:
         InvalidRequest: says what cannot be followed.
@@ -71,17 +70,14 @@ def check_recipe(recipe: Recipe) -> MaskPreset:
         parse_order(name)
     if len(set(recipe.orders)) < len(recipe.orders):
         raise InvalidRequest(f"an order is asked for twice ({', '.join(recipe.orders)}); name each once")
-    if recipe.mask not in get_args(MaskPreset):
-        raise InvalidRequest(
-            f"unknown mask preset {recipe.mask}; use one of {', '.join(get_args(MaskPreset))}"
-        )
+    parse_mask(recipe.mask)
     if recipe.shard_mb < 1:
         raise InvalidRequest(f"a shard must have at least 1 MB, got {recipe.shard_mb}")
     if isinstance(recipe.labels, ColumnLabels) and not isinstance(recipe.regions, Parcels | Points):
         raise InvalidRequest(
             "labels from a column need regions from a file: give --regions FILE, or --labels RASTER"
         )
-    return cast(MaskPreset, recipe.mask)
+    return recipe.mask
 
 
 def name_work(raws: Sequence[RawCube], recipe: Recipe) -> str:
@@ -143,7 +139,7 @@ def find_regions(raw: RawCube, recipe: Recipe, vectors: gpd.GeoDataFrame | None)
         case Chips():
             regions = chips(grid, wanted.size_px, stride_px=wanted.stride_px, **shared)
         case Superpixels():
-            parts = composites(raw, cast(MaskPreset, recipe.mask))
+            parts = composites(raw, recipe.mask)
             regions = superpixels(grid, parts, wanted.size_px, compactness=wanted.compactness, **shared)
     first = regions.yx[regions.first_row] // raw.chunk_px
     return regions.reordered(np.lexsort((first[:, 1], first[:, 0])))

@@ -4,7 +4,6 @@ import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
 
 import geopandas as gpd
 import numpy as np
@@ -18,8 +17,9 @@ from sits_data.manifest import (
     StoreGrid,
     shard_file,
 )
-from sits_data.mask import MaskPreset, unclear_bits
+from sits_data.mask import unclear_bits
 from sits_data.orders import order, parse_order
+from sits_data.provenance import write_store_item
 from sits_data.regions import (
     RegionSet,
 )
@@ -89,9 +89,9 @@ def planarize(
 ) -> Summary:
     """Write the planar store of a cube, or finish one whose writing was interrupted.
 
-    The store appears at `out` whole or not at all. Regions are sorted by the block of their first
-    pixel, so that regions that are near each other lie near each other on disk; `id` says which is
-    which.
+    The store appears at `out` whole or not at all; last comes its STAC item, beside it. Regions are
+    sorted by the block of their first pixel, so that regions that are near each other lie near each
+    other on disk; `id` says which is which.
 
     Args:
         cube: a finished cube.
@@ -140,6 +140,7 @@ def planarize(
         _write_tables(raw, regions, shards, labels, folder, recipe)
         manifest = _write_manifest(raw, regions, shards, labels, folder, recipe)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    write_store_item(out, cube=raw.path)
     return Summary(
         out=out,
         regions=manifest.regions,
@@ -214,7 +215,7 @@ def _write_manifest(
             resolution_m=raw.resolution_m,
         ),
         mask=recipe.mask,
-        unclear_bits=unclear_bits(cast(MaskPreset, recipe.mask)),
+        unclear_bits=unclear_bits(recipe.mask),
         dates=len(raw.dates),
         regions=len(regions.frame),
         pixels=len(regions.yx),

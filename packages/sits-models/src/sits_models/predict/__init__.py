@@ -5,7 +5,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from tqdm import tqdm
 import sits_models
 from sits_data.cube import RawCube, open_raw
 from sits_data.errors import InvalidRequest
-from sits_data.mask import MaskPreset
+from sits_data.mask import MaskName, parse_mask
 from sits_data.threads import available_cores
 from sits_models import registry
 from sits_models.bench.classify import classify_pixels
@@ -191,8 +190,8 @@ def _layers(places: tuple[Path, Path], card: ModelCard, checkpoint: Path, raw: R
     ]
 
 
-def _check(card: ModelCard, raw: RawCube) -> MaskPreset:
-    """Compare everything before a pixel is read; the card's preset."""
+def _check(card: ModelCard, raw: RawCube) -> MaskName:
+    """Compare everything before a pixel is read; the card's mask."""
     said = raw.array("reflectance").attrs.get("units")
     check_card(
         card,
@@ -200,13 +199,13 @@ def _check(card: ModelCard, raw: RawCube) -> MaskPreset:
         resolution_m=raw.resolution_m,
         units="reflectance" if said == "1" else str(said),
     )
-    for preset in get_args(MaskPreset):
-        if preset == card.mask:
-            return preset  # type: ignore[no-any-return]
-    raise CheckpointMismatch(
-        f"the checkpoint's mask preset must be one of {', '.join(get_args(MaskPreset))}, it is "
-        f"{card.mask}; export it again with this version"
-    )
+    try:
+        parse_mask(card.mask)
+    except InvalidRequest as error:
+        raise CheckpointMismatch(
+            f"the checkpoint's mask must be known to this version ({error}); export it again"
+        ) from error
+    return card.mask
 
 
 def _change(card: ModelCard, period: str | None) -> int | None:

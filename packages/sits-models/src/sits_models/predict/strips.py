@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sits_data.cube import RawCube
-from sits_data.mask import QA, STRICT_SCL, MaskPreset, unclear_bits
+from sits_data.mask import QA, MaskName, strict_classes, unclear_bits
 from sits_data.orders import order
 from sits_data.store.transpose import copy_columns
 from sits_models.data.residence import table_of_arrays
@@ -72,12 +72,13 @@ class StripReader:
 
     Args:
         raw: the cube.
-        mask: preset that says which observations are unclear.
+        mask: says which observations are unclear.
         pool: whose threads decode chunks.
     """
 
-    def __init__(self, raw: RawCube, *, mask: MaskPreset, pool: Executor) -> None:
+    def __init__(self, raw: RawCube, *, mask: MaskName, pool: Executor) -> None:
         self.raw, self.mask, self.pool = raw, mask, pool
+        self._classes = strict_classes(mask)
         attributes: dict[str, Any] = raw.array("reflectance").attrs.asdict()
         self._scale = float(attributes["scale_factor"])
         self._offset = float(attributes["add_offset"])
@@ -128,9 +129,9 @@ class StripReader:
         for images, quality, day in zip(scratch.images, scratch.quality, days, strict=False):
             raw.read_chunk("reflectance", (day, 0, *block), images)
             raw.read_chunk("qa", (day, *block), quality)
-            if self.mask == "strict":  # as planarize does: these classes have no bit of their own
+            if self._classes:  # as planarize does: these classes have no bit of their own
                 raw.read_chunk("scl", (day, *block), scratch.scl)
-                quality |= np.where(np.isin(scratch.scl, STRICT_SCL), _DILATED, np.uint8(0))
+                quality |= np.where(np.isin(scratch.scl, self._classes), _DILATED, np.uint8(0))
         count, area = len(days), raw.chunk_px**2
         rows = slice(0, len(flat))
         copy_columns(scratch.images[:count].reshape(-1, area), flat, self._pixels[rows], first * bands)

@@ -1,0 +1,206 @@
+"""One task of a build: a window of one day is read, and its units are written.
+
+This is what runs on a thread or on the worker of a cluster. A worker is told where the plan lies and
+opens it itself; what comes back is a row of the ledger for each unit.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sits_data.cube import NOT_READ
+from sits_data.errors import UnreadableSource
+from sits_data.grid import BLOCK_PX, Window
+from sits_data.ledger import Row, Unit, Written
+from sits_data.mask import QA, MaskName, Refinement, clear_pixels
+from sits_data.patience import within
+from sits_data.plan import CubePlan, Request
+from sits_data.rasters import RasterReader
+from sits_data.read import DayWindow, read_day
+from sits_data.scenes import Scene
+from sits_data.units import UnitWriter, chunk_of
+
+
+@dataclass(frozen=True)
+class How:
+    """How units are filled, whatever the plan.
+
+    Args:
+        reader: how rasters are read.
+        deadline_s: seconds for one window of one day, all attempts together.
+        refinement: how clouds are shrunk and widened in `qa`.
+        skip_below: of a unit with a smaller clear fraction only the scene classification is read.
+        mask: what counts as clear for that.
+        mark_failed: write `read failed` into the `qa` of a unit that cannot be read.
+    """
+
+    reader: RasterReader
+    deadline_s: float
+    refinement: Refinement
+    skip_below: float
+    mask: MaskName
+    mark_failed: bool
+
+    def read(
+        self, request: Request, scenes: Sequence[Scene], window: Window, bands: Sequence[str]
+    ) -> DayWindow:
+        """Read a window of a day before the deadline.
+
+        Raises:
+            UnreadableSource: it cannot be read.
+            DeadlinePassed: not in time.
+        """
+        reader = self.reader.until(self.deadline_s)
+        work = partial(
+            read_day, scenes, request.grid, window, bands, reader=reader, refinement=self.refinement
+        )
+        return within(self.deadline_s, work)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A window of one day and those of its units that are not done."""
+
+    time: int
+    window: Window
+    units: tuple[Unit, ...]
+
+    def of(self, units: tuple[Unit, ...]) -> "Task":
+        """The task of some of its units: a rectangle of them."""
+        top, left = min(u.row for u in units) * BLOCK_PX, min(u.col for u in units) * BLOCK_PX
+        bottom = (max(u.row for u in units) + 1) * BLOCK_PX
+        right = (max(u.col for u in units) + 1) * BLOCK_PX
+        whole = self.window
+        height, width = (
+            min(bottom, whole.y + whole.height) - top,
+            min(right, whole.x + whole.width) - left,
+        )
+        return Task(self.time, Window(top, left, height, width), units)
+
+
+def fill(out: Path, plan_file: Path, plan_hash: str, task: Task, how: How) -> list[Row]:
+    """Read a task's window and write its units.
+
+    Where the window cannot be read, its units are read one by one, so that only those under what is
+    damaged fail.
+
+    Args:
+        out: the cube.
+        plan_file: its frozen plan, on a disk that this machine sees.
+        plan_hash: of the plan.
+        task: what to read.
+        how: loader, deadline, what to leave unread.
+
+    Returns:
+        A row a unit: `ok`, `unread` or `failed`.
+
+    Raises:
+        OSError: the cube cannot be written.
+    """
+    plan = _plan(plan_file, plan_hash)
+    rows: list[Row] = []
+    for part in _parts_to_read(out, plan, task, how, rows):
+        rows += _fill_part(out, plan, part, how)
+    return rows
+
+
+@lru_cache(maxsize=4)
+def _plan(plan_file: Path, plan_hash: str) -> CubePlan:  # noqa: ARG001  (another plan is another entry)
+    return CubePlan.read(plan_file)
+
+
+def _fill_part(out: Path, plan: CubePlan, task: Task, how: How) -> list[Row]:
+    try:
+        pixels = how.read(plan.request, plan.days[task.time].scenes, task.window, plan.request.bands)
+    except UnreadableSource as error:
+        if len(task.units) > 1:
+            parts = [task.of((unit,)) for unit in task.units]
+            return [row for part in parts for row in _fill_part(out, plan, part, how)]
+        (unit,) = task.units
+        files = _mark_failed(out, unit) if how.mark_failed else {}
+        return [Row(unit, "failed", files, str(error))]
+    return [
+        Row(unit, "ok", _write(out, plan, unit, _cut(pixels, task.window, unit))) for unit in task.units
+    ]
+
+
+def _parts_to_read(out: Path, plan: CubePlan, task: Task, how: How, rows: list[Row]) -> Iterator[Task]:
+    """Rectangles whose bands are read; units that are not clear enough are written here."""
+    if how.skip_below <= 0:
+        yield task
+        return
+    try:
+        classes = how.read(plan.request, plan.days[task.time].scenes, task.window, ())
+    except UnreadableSource:
+        yield task  # which says what cannot be read
+        return
+    wanted = []
+    for unit in task.units:
+        seen = _cut(classes, task.window, unit)
+        if clear_pixels(seen.qa, seen.scl, how.mask).mean() < how.skip_below:
+            unread = replace(seen, qa=seen.qa | np.uint8(QA.NOT_READ))
+            rows.append(Row(unit, "unread", _write(out, plan, unit, unread)))
+        else:
+            wanted.append(unit)
+    for rectangle in rectangles(wanted):
+        yield task.of(rectangle)
+
+
+def rectangles(units: Iterable[Unit]) -> Iterator[tuple[Unit, ...]]:
+    """Cover units with rectangles of them: runs along a row, joined to equal runs below.
+
+    >>> [len(part) for part in rectangles([Unit(0, 0, 0), Unit(0, 0, 1), Unit(0, 1, 0), Unit(0, 1, 1)])]
+    [4]
+    """
+    runs: list[tuple[int, list[int]]] = []
+    for unit in sorted(units):
+        if runs and runs[-1][0] == unit.row and runs[-1][1][-1] == unit.col - 1:
+            runs[-1][1].append(unit.col)
+        else:
+            runs.append((unit.row, [unit.col]))
+        time = unit.time
+    open_runs: dict[tuple[int, ...], list[int]] = {}
+    for row, cols in runs:
+        rows = open_runs.get(tuple(cols), [])
+        if rows and rows[-1] == row - 1:
+            rows.append(row)
+            continue
+        if rows:
+            yield tuple(Unit(time, r, c) for r in rows for c in cols)
+        open_runs[tuple(cols)] = [row]
+    for columns, rows in open_runs.items():
+        yield tuple(Unit(time, r, c) for r in rows for c in columns)
+
+
+def _cut(pixels: DayWindow, window: Window, unit: Unit) -> DayWindow:
+    """One block out of a window."""
+    top, left = unit.row * BLOCK_PX - window.y, unit.col * BLOCK_PX - window.x
+    block = slice(top, top + BLOCK_PX), slice(left, left + BLOCK_PX)
+    reflectance = pixels.reflectance[:, *block]
+    return DayWindow(reflectance, pixels.scl[block], pixels.qa[block], pixels.scene[block])
+
+
+def _write(out: Path, plan: CubePlan, unit: Unit, block: DayWindow) -> dict[str, Written]:
+    """Write one unit: its chunk of every array; no reflectance where no band was read."""
+    layers: list[tuple[str, NDArray[np.generic], int]] = []
+    if len(block.reflectance):
+        layers.append(("reflectance", block.reflectance, 0))
+    layers += [("scl", block.scl, 0), ("qa", block.qa, NOT_READ)]
+    if plan.needs_scene_index:
+        first = np.int16(plan.first_scene(unit.time))
+        layers.append(("scene_index", np.where(block.scene >= 0, block.scene + first, np.int16(-1)), -1))
+    writer = UnitWriter(out)
+    return {
+        name: writer.write(name, chunk_of(name, unit), values[None], blank)
+        for name, values, blank in layers
+    }
+
+
+def _mark_failed(out: Path, unit: Unit) -> dict[str, Written]:
+    """Say in `qa` that a unit could not be read; its other arrays stay without a chunk."""
+    qa = np.full((1, BLOCK_PX, BLOCK_PX), QA.READ_FAILED, np.uint8)
+    return {"qa": UnitWriter(out).write("qa", chunk_of("qa", unit), qa, NOT_READ)}
