@@ -100,26 +100,27 @@ def draw_series(page: Page, cube: xr.Dataset, truth: xr.DataArray) -> None:
     )
     axes.grid(axis="y", color=FAINT, lw=0.8)
     date_axis(axes)
-    page.text(MARGIN, 2.6, "NDVI", colour=QUIET)
+    page.text(MARGIN, 2.05, "NDVI", colour=QUIET)
 
 
 def draw_month(page: Page, cube: xr.Dataset, truth: xr.DataArray) -> None:
     """One month by each method, beside the median of the truth on the same days."""
-    counts = composite(cube, Compositing("P1M", "count"))["count"]
+    months = composite(cube, Compositing("P1M", "count"))
+    counts = months["count"]
     dates = cube["time"].resample(time="1MS").count()
     # Of the months in which nearly every pixel was seen the cloudiest.
     share = counts.mean(("y", "x")) / dates.values
     usable = ((counts > 0).mean(("y", "x")) > 0.99) & (dates.values >= 4)
-    month = int(share.where(usable).argmin())
+    month = int(share.where(usable).argmin("time"))
     first = counts["time"].values[month]
-    after = counts["time_bnds"].values[month, 1]
+    after = months["time_bnds"].values[month, 1]
     within = (cube["time"].values >= first) & (cube["time"].values < after)
     target = np.median(truth.values[within], axis=0)
     images = {"truth": target}
     for method in ("median", "medoid", "least-cloudy", "max-ndvi"):
         made = composite(cube, Compositing("P1M", method))["reflectance"]
         images[method] = made.values[month]
-    side, gap, top = 2.25, 0.22, 4.95
+    side, gap, top = 2.31, 0.22, 4.95
     colours = [paintable(image) for image in images.values()]
     stretch = choose_stretch(colours[0][None], np.ones((1, *target.shape[1:]), bool))
     page.text(

@@ -26,6 +26,7 @@ def test_example_runs(script: str, tmp_path: Path) -> None:
 
 FIGURES = {
     "planar_images.py": {"planar-scenes.png", "planar-orchard.png"},
+    "gaps_and_composites.py": {"gaps-and-composites.png"},
     "masks.py": {"masks.png"},
     "january_2022.py": {"january-2022.png"},
 }

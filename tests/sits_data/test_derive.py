@@ -289,10 +289,7 @@ def test_commands(cube, sits_data, tmp_path):
     )
     made = xr.open_zarr(tmp_path / "field-filled-indices.zarr")
     assert made["SAVI"].attrs["constants"] == "L=0.5"
-    assert (
-        "made from  field.zarr by gapfill (method whittaker"
-        in sits_data("info", "field-filled.zarr").stdout
-    )
+    assert "field.zarr by gapfill (method whittaker" in sits_data("info", "field-filled.zarr").stdout
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Gap filling of series in memory."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,6 +15,7 @@ from sits_data.gapfill import Filling, gapfill, make_fill
 from sits_data.gapfill.savgol import local_polynomials
 from sits_data.gapfill.whittaker import penalty
 
+REAL = Path(__file__).parents[3] / "shared/data/eolearn_slovenia_s2/eolearn_testeopatch.npz"
 METHODS = ("linear", "savgol", "whittaker")
 
 
@@ -179,6 +182,36 @@ def test_linear_leaves_clear_reflectance_to_the_bit():
         made["reflectance"].where(clear) == cube["reflectance"].where(clear)
     ).sum() == 3 * clear.sum()
     xr.testing.assert_identical(cube["reflectance"], before)
+
+
+@pytest.mark.real
+def test_real_ndvi_is_told_better_than_by_copying_the_nearest_date():
+    if not REAL.exists():
+        pytest.skip(f"{REAL} is absent")
+    data = np.load(REAL)
+    days, first = np.unique(data["time"].astype("M8[D]").astype(np.int32), return_index=True)
+    ndvi = data["ndvi_1e4"][first].reshape(len(days), -1)[:, ::7].astype(np.int32)
+    seen = ((data["is_data"] > 0) & (data["cloud_mask"] == 0))[first]
+    clear = seen.reshape(len(days), -1)[:, ::7]
+    squares = []
+    for seed in range(5):
+        hidden = np.zeros(len(days), bool)
+        hidden[np.random.default_rng(seed).choice(len(days), 13, replace=False)] = True
+        left = clear & ~hidden[:, None]
+        where = clear & hidden[:, None] & left.any(axis=0)
+        distance = np.where(left, np.abs(days[:, None, None] - days[:, None]), 10**6)
+        copied = np.take_along_axis(ndvi, distance.argmin(axis=1), axis=0)
+        filled, _ = fill(ndvi + 20_000, left, days)
+        squares.append([((made - ndvi)[where] ** 2).mean() for made in (filled - 20_000.0, copied)])
+    told, baseline = np.sqrt(np.mean(squares, axis=0)) / 1e4
+    assert told < 0.93 * baseline
+    assert told < 0.11
+
+
+@pytest.mark.parametrize("days", [[0, 5, 5], [0, 5, 3]])
+def test_dates_that_do_not_ascend_are_refused(days):
+    with pytest.raises(InvalidRequest, match="dates must ascend, one entry a day"):
+        make_fill(Filling(), np.array(days))
 
 
 @pytest.mark.parametrize(

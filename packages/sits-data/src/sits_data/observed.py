@@ -5,7 +5,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sits_data.errors import MissingArray
-from sits_data.mask import QA, STRICT_SCL, MaskPreset, unclear_bits
+from sits_data.mask import QA, MaskName, strict_classes, unclear_bits
 
 
 def days_of(dataset: xr.Dataset) -> NDArray[np.int32]:
@@ -13,7 +13,7 @@ def days_of(dataset: xr.Dataset) -> NDArray[np.int32]:
     return np.asarray(dataset["time"].values.astype("M8[D]").astype(np.int32))
 
 
-def seen_pixels(dataset: xr.Dataset, mask: MaskPreset) -> xr.DataArray:
+def seen_pixels(dataset: xr.Dataset, mask: MaskName) -> xr.DataArray:
     """Where the surface was seen in every band: (time, y, x) bool.
 
     Args:
@@ -26,12 +26,12 @@ def seen_pixels(dataset: xr.Dataset, mask: MaskPreset) -> xr.DataArray:
     values = dataset["reflectance"]
     known = values.notnull() if np.issubdtype(values.dtype, np.floating) else values != 0
     seen = ((dataset["qa"] & np.uint8(unclear_bits(mask))) == 0) & known.all("band")
-    if mask == "strict":
+    if classes := strict_classes(mask):
         if "scl" not in dataset:
             raise MissingArray(
-                "the mask strict needs the array scl, which derived cubes do not have; use standard"
+                f"the mask {mask} needs the array scl, which derived cubes do not have; use standard"
             )
-        seen = seen & ~dataset["scl"].isin(STRICT_SCL)
+        seen = seen & ~dataset["scl"].isin(classes)
     return seen
 
 

@@ -9,7 +9,6 @@ from sits_data.cli.deriving import default_out, derive_options, print_derived
 from sits_data.cli.options import OutPath
 from sits_data.composite import Compositing, Method
 from sits_data.derive import Run, composite_cube
-from sits_data.mask import MaskPreset
 
 
 @click.command()
@@ -28,20 +27,13 @@ from sits_data.mask import MaskPreset
     help="Median of each band; or all bands of one date: the most typical, the least cloudy, the "
     "greenest; or how many dates were clear.",
 )
-@click.option(
-    "--mask",
-    type=click.Choice(get_args(MaskPreset)),
-    default="standard",
-    show_default=True,
-    help="Which dates are clear.",
-)
 @click.option("--out", type=OutPath, help="The new cube.  [default: the cube's stem + -PERIOD.zarr]")
 def composite(
     *,
     cube: Path,
     period: str,
     method: Method,
-    mask: MaskPreset,
+    mask: str,
     out: Path | None,
     overwrite: bool,
     threads: int | None,

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import click
 
-from sits_data.cli.options import OutPath, json_option, print_summary
+from sits_data.cli.options import MASK, OutPath, json_option, print_summary
 from sits_data.derive import Summary
 
 
 def derive_options[F: Callable[..., object]](command: F) -> F:
-    """Add the cube, where to write, threads and `--json`."""
+    """Add the cube, the mask, threads and `--json`."""
     for option in (
         json_option,
         click.option("--threads", type=click.IntRange(1, 256), help="Threads.  [default: the cores]"),
+        click.option(
+            "--mask", type=MASK, default="standard", show_default=True, help="Which dates are clear."
+        ),
         click.option("--overwrite", is_flag=True, help="Replace a derived cube that is there."),
         click.argument("cube", type=OutPath),
     ):

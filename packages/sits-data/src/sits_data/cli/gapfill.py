@@ -9,7 +9,6 @@ from sits_data.cli.deriving import default_out, derive_options, print_derived
 from sits_data.cli.options import OutPath
 from sits_data.derive import Run, gapfill_cube
 from sits_data.gapfill import Edges, Filling, Method
-from sits_data.mask import MaskPreset
 
 _DEFAULT = Filling()
 
@@ -58,13 +57,6 @@ _DEFAULT = Filling()
     metavar="DAYS³",
     help="whittaker: larger is smoother.",
 )
-@click.option(
-    "--mask",
-    type=click.Choice(get_args(MaskPreset)),
-    default="standard",
-    show_default=True,
-    help="Which dates are clear.",
-)
 @click.option("--out", type=OutPath, help="The new cube.  [default: the cube's stem + -filled.zarr]")
 def gapfill(
     *,
@@ -76,7 +68,7 @@ def gapfill(
     window_days: int,
     order: int,
     smoothing: float,
-    mask: MaskPreset,
+    mask: str,
     out: Path | None,
     overwrite: bool,
     threads: int | None,

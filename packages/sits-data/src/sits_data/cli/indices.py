@@ -1,14 +1,12 @@
 """`sits-data indices`."""
 
 from pathlib import Path
-from typing import cast, get_args
 
 import click
 
 from sits_data.cli.deriving import default_out, derive_options, print_derived
 from sits_data.cli.options import OutPath
 from sits_data.derive import Indexing, Run, index_cube
-from sits_data.mask import MaskPreset
 
 
 def _parse_names(_context: click.Context, _option: click.Parameter, text: str) -> tuple[str, ...]:
@@ -43,19 +41,14 @@ def _parse_constants(
     metavar="LETTER=VALUE",
     help="Another value for a formula's constant than that of spyndex, such as L=0.5 for SAVI.",
 )
-@click.option(
-    "--mask",
-    type=click.Choice([*get_args(MaskPreset), "none"]),
-    default="standard",
-    show_default=True,
-    help="Which dates are clear; the others are NaN. none keeps the values of clouds too.",
-)
+@click.option("--keep-clouds", is_flag=True, help="Values of unclear dates too, which are else NaN.")
 @click.option("--out", type=OutPath, help="The new cube.  [default: the cube's stem + -indices.zarr]")
 def indices(
     *,
     cube: Path,
     names: tuple[str, ...],
     constants: dict[str, float],
+    keep_clouds: bool,
     mask: str,
     out: Path | None,
     overwrite: bool,
@@ -72,7 +65,7 @@ def indices(
         cube,
         out or default_out(cube, "indices"),
         settings=Indexing(names, constants),
-        mask=None if mask == "none" else cast(MaskPreset, mask),
+        mask=None if keep_clouds else mask,
         run=Run(threads, overwrite=overwrite, progress=True),
     )
     print_derived(done, as_json=as_json)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sits_data.blockwise import Made, apply_blocks
 from sits_data.composite.images import NO_SOURCE, Composited, compose, rank_dates
 from sits_data.composite.settings import Compositing, Method
-from sits_data.mask import MaskPreset
+from sits_data.mask import MaskName
 from sits_data.numbers import to_reflectance
 from sits_data.observed import days_of, qa_of, seen_pixels
 from sits_data.periods import members, parse_period
@@ -16,7 +16,7 @@ __all__ = ["NO_SOURCE", "Composited", "Compositing", "Method", "compose", "compo
 
 
 def composite(
-    dataset: xr.Dataset, settings: Compositing | None = None, *, mask: MaskPreset = "standard"
+    dataset: xr.Dataset, settings: Compositing | None = None, *, mask: MaskName = "standard"
 ) -> xr.Dataset:
     """One image a period: at once for data in memory, block by block and later for Dask arrays.
 

@@ -12,7 +12,7 @@ from sits_data.derive.draft import Run, deriving
 from sits_data.derive.layout import Array, Derivation, Times, qa_array, reflectance_array
 from sits_data.derive.observations import Observations, Room
 from sits_data.derive.summary import Summary, summarise
-from sits_data.mask import QA, MaskPreset
+from sits_data.mask import QA, MaskName
 from sits_data.periods import members, parse_period
 
 COUNT = Array("count", "uint16", 0, {"long_name": "clear dates in the period", "units": "1"})
@@ -26,7 +26,7 @@ def composite_cube(
     out: str | Path,
     *,
     settings: Compositing | None = None,
-    mask: MaskPreset = "standard",
+    mask: MaskName = "standard",
     run: Run | None = None,
 ) -> Summary:
     """Write a cube of composites, or finish one that was interrupted.

@@ -13,7 +13,7 @@ from sits_data.derive.layout import Array, Derivation, Times, qa_array, reflecta
 from sits_data.derive.observations import Observations, Place
 from sits_data.derive.summary import Summary, summarise
 from sits_data.gapfill import Fill, Filling, make_fill
-from sits_data.mask import QA, MaskPreset
+from sits_data.mask import QA, MaskName
 
 FILLED = Array(
     "filled",
@@ -34,7 +34,7 @@ def gapfill_cube(
     out: str | Path,
     *,
     settings: Filling | None = None,
-    mask: MaskPreset = "standard",
+    mask: MaskName = "standard",
     run: Run | None = None,
 ) -> Summary:
     """Write a cube whose gaps are filled, or finish one that was interrupted.

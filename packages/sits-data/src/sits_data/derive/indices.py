@@ -13,7 +13,7 @@ from sits_data.derive.layout import Array, Derivation, Times, qa_array
 from sits_data.derive.observations import Observations, Room
 from sits_data.derive.summary import Summary, summarise
 from sits_data.indices import find_indices
-from sits_data.mask import MaskPreset
+from sits_data.mask import MaskName
 from sits_data.numbers import to_reflectance
 
 
@@ -35,7 +35,7 @@ def index_cube(
     out: str | Path,
     *,
     settings: Indexing,
-    mask: MaskPreset | None = "standard",
+    mask: MaskName | None = "standard",
     run: Run | None = None,
 ) -> Summary:
     """Write a cube of indices, or finish one that was interrupted.

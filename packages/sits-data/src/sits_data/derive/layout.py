@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from zarr.core.metadata import ArrayV3Metadata
 
 from sits_data.arrays import consolidate, create_chunked, write_coordinate
-from sits_data.cube import NOT_READ, SCHEMA, VALUES_SCHEMA, RawCube
+from sits_data.cube import NOT_READ, QA_SETTINGS, RECOMPUTE, SCHEMA, VALUES_SCHEMA, RawCube
 
+_OF_SOURCE = (QA_SETTINGS, RECOMPUTE, "units_failed")
 _OF_TIME = ("time", "time_bnds", "observation", "scene_time_index")
 _DAYS = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}
 
@@ -72,9 +73,9 @@ class Derivation:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the derived cube says of itself, its source's own record within where it has one."""
+        """What the derived cube says of itself, with its source's masks and own record."""
         source = self.raw.attributes
-        before = {"derived": source["derived"]} if "derived" in source else {}
+        before = {name: source[name] for name in (QA_SETTINGS, "derived") if name in source}
         return {
             "from": self.raw.path.name,
             "method": self.method,
@@ -104,7 +105,8 @@ def create_derived(
     """
     raw = derivation.raw
     names = [array.name for array in arrays]
-    attributes = raw.attributes | {
+    kept = {name: value for name, value in raw.attributes.items() if name not in _OF_SOURCE}
+    attributes = kept | {
         "schema": SCHEMA if "reflectance" in names else VALUES_SCHEMA,
         "title": derivation.title,
         "plan": derivation.hash,

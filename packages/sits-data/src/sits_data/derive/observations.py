@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sits_data.cube import RawCube
-from sits_data.mask import MaskPreset, clear_pixels
+from sits_data.mask import MaskName, clear_pixels, strict_classes
 
 Place = tuple[int, int]
 """Row and column of a block."""
@@ -23,10 +23,10 @@ class Observations:
     """
 
     raw: RawCube
-    mask: MaskPreset | None
+    mask: MaskName | None
 
     def __post_init__(self) -> None:
-        if self.mask == "strict":
+        if self.mask is not None and strict_classes(self.mask):
             self.raw.array("scl")  # fails here if there is none
 
     def read_qa(self, time: int, place: Place) -> NDArray[np.uint8]:
@@ -49,7 +49,7 @@ class Observations:
         """
         clear[...] = True
         if self.mask is not None:
-            scl = self._read("scl", time, place) if self.mask == "strict" else None
+            scl = self._read("scl", time, place) if strict_classes(self.mask) else None
             clear[...] = clear_pixels(self.read_qa(time, place), scl, self.mask)
         if not clear.any():
             return False

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sits_data.blockwise import Made, apply_blocks
 from sits_data.gapfill.series import Fill, make_fill
 from sits_data.gapfill.settings import Edges, Filling, Method
-from sits_data.mask import MaskPreset
+from sits_data.mask import MaskName
 from sits_data.numbers import to_reflectance
 from sits_data.observed import days_of, qa_of, seen_pixels
 
@@ -15,7 +15,7 @@ __all__ = ["Edges", "Fill", "Filling", "Method", "gapfill", "make_fill"]
 
 
 def gapfill(
-    dataset: xr.Dataset, settings: Filling | None = None, *, mask: MaskPreset = "standard"
+    dataset: xr.Dataset, settings: Filling | None = None, *, mask: MaskName = "standard"
 ) -> xr.Dataset:
     """Fill the unclear dates of every pixel: at once for data in memory, later for Dask arrays.
 

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from sits_data.errors import InvalidRequest
 from sits_data.gapfill.gaps import NEVER, Policy
 from sits_data.gapfill.linear import fill_linear
 from sits_data.gapfill.savgol import fill_savgol, local_polynomials
@@ -30,7 +31,12 @@ def make_fill(settings: Filling, days: NDArray[np.int32]) -> Fill:
         A function of numbers (time, band, pixel) uint16, clear (time, pixel), filled (time, pixel)
         uint8, and a slice of pixels, that other threads may call on other pixels at the same time.
         Afterwards numbers are 0 where nothing is known.
+
+    Raises:
+        InvalidRequest: the dates do not ascend.
     """
+    if (np.diff(days) <= 0).any():
+        raise InvalidRequest("dates must ascend, one entry a day; sort them, and merge those of one day")
     policy = Policy(settings.edges == "nearest", settings.max_gap_days or NEVER)
     linear = partial(_call, fill_linear, days, (policy,))
     if settings.method == "savgol":

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from sits_data.indices.formulas import Index, find_indices
-from sits_data.mask import MaskPreset
+from sits_data.mask import MaskName
 from sits_data.numbers import to_reflectance
 from sits_data.observed import seen_pixels
 
@@ -17,7 +17,7 @@ def indices(
     dataset: xr.Dataset,
     names: Sequence[str],
     *,
-    mask: MaskPreset | None = "standard",
+    mask: MaskName | None = "standard",
     constants: Mapping[str, float] | None = None,
 ) -> xr.Dataset:
     """Indices of every pixel and date, from reflectance: a cube's numbers are decoded first.
