@@ -251,8 +251,13 @@ def open_cube(path: str | Path, *, allow_incomplete: bool = False) -> xr.Dataset
     return xr.decode_cf(dataset, decode_coords="all")
 
 
-def open_raw(path: str | Path, *, allow_incomplete: bool = False) -> RawCube:
+def open_raw(path: str | Path, *, allow_incomplete: bool = False, allow_values: bool = False) -> RawCube:
     """Open a cube as it lies on disk.
+
+    Args:
+        path: the Zarr folder.
+        allow_incomplete: open a cube that is still being built.
+        allow_values: open a derived cube that has no reflectance, such as one of indices.
 
     Raises:
         NotACube: the path holds no cube of this version.
@@ -266,12 +271,12 @@ def open_raw(path: str | Path, *, allow_incomplete: bool = False) -> RawCube:
     except (OSError, ValueError, TypeError, KeyError, zarr.errors.BaseZarrError) as error:
         raise NotACube(f"{path} is not a readable Zarr group ({error}); build it again") from error
     attributes: dict[str, Any] = dict(group.attrs)
-    if attributes.get("schema") == VALUES_SCHEMA:
+    if attributes.get("schema") == VALUES_SCHEMA and not allow_values:
         raise NotACube(
             f"{path} holds derived values and no reflectance; open it with xarray.open_zarr, or name "
             "the cube it was made from"
         )
-    if attributes.get("schema") != SCHEMA:
+    if attributes.get("schema") not in (SCHEMA, VALUES_SCHEMA):
         raise NotACube(f"{path} is a Zarr group but not a cube of sits-data; build one from a plan")
     if attributes.get("schema_version") != SCHEMA_VERSION:
         raise NotACube(

@@ -74,7 +74,7 @@ def on_cluster(scheduler: str) -> Iterator[Workers]:
     """
     try:
         from distributed import Client
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
         from distributed.scheduler import KilledWorker
     except ImportError as error:
         raise InvalidRequest(

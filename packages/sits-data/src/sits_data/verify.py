@@ -49,7 +49,7 @@ def verify_cube(path: str | Path, *, mend: bool = False) -> CubeCheck:
         DamagedCube: its coordinates cannot be read.
         OutputExists: `mend`, and another process is building the cube.
     """
-    cube = open_raw(path, allow_incomplete=True)
+    cube = open_raw(path, allow_incomplete=True, allow_values=True)
     for name in ("time", "band", "x", "y", "scene", "scene_time_index"):
         if name in cube.group:
             cube.read(name)

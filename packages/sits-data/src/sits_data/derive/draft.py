@@ -15,6 +15,7 @@ from sits_data.derive.layout import Array, Derivation, Times, create_derived, is
 from sits_data.derive.observations import Place
 from sits_data.drafts import Draft, drafting
 from sits_data.errors import InvalidRequest
+from sits_data.provenance import write_cube_item
 from sits_data.threads import available_cores
 from sits_data.units import UnitWriter
 
@@ -141,3 +142,4 @@ def deriving(
         yield DerivedDraft(
             derivation.raw, {one.name: one for one in arrays}, draft, run, len(draft.done)
         )
+    write_cube_item(out, made_from=derivation.raw.path)

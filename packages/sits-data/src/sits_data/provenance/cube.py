@@ -1,6 +1,7 @@
 """The item of a cube."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def write_cube_item(path: Path, *, made_from: Path | None = None) -> Path:
         NotACube, IncompleteCube: there is no finished cube.
         OutputNotWritable: no permission, or the disk is full.
     """
-    cube = open_raw(path)
+    cube = open_raw(path, allow_values=True)
     return write_item(_describe(cube, made_from), path)
 
 
@@ -116,10 +117,17 @@ def _kept_digests(cube: RawCube) -> dict[str, str]:
     }
 
 
+def _nodata(fill: object) -> int | str:
+    """A fill value as STAC has it: JSON knows no NaN."""
+    number = float(str(fill))
+    return "nan" if math.isnan(number) else int(number)
+
+
 def _assets(cube: RawCube) -> dict[str, pystac.Asset]:
     plan = state_folder(cube.path) / "plan.json"
     digests = folder_digests(cube.path, _kept_digests(cube))
-    reflectance = cube.array("reflectance")
+    images = {name: array for name, array in cube.group.arrays() if array.ndim > 2}
+    main = images.get("reflectance") or next(array for name, array in images.items() if name != "qa")
     assets = {
         "data": pystac.Asset(
             f"./{cube.path.name}",
@@ -129,8 +137,8 @@ def _assets(cube: RawCube) -> dict[str, pystac.Asset]:
             extra_fields={
                 "file:checksum": multihash(combine(digests)),
                 "file:size": sum((cube.path / name).stat().st_size for name in digests),
-                "data_type": str(reflectance.dtype),
-                "nodata": int(reflectance.fill_value),
+                "data_type": str(main.dtype),
+                "nodata": _nodata(main.fill_value),
                 "bands": describe_bands(cube.bands),
             },
         )
