@@ -236,7 +236,9 @@ def test_killed_again_and_again_it_completes(
             assert cube.attributes["status"] == "building"
     assert late[-1] <= finish(sits_data, big)["units_resumed"] < 48
     assert tree(tmp_path / "c.zarr") == tree(big / "whole.zarr")
-    assert {path.name for path in tmp_path.iterdir()} == {"c.zarr", "c.zarr.state"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("c.zarr", "c.zarr.state", "c.zarr.item.json"),
+    }
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
