@@ -1,4 +1,4 @@
-"""Clouds over whole blocks of a cube: overcast days, fronts over neighbours, and scattered ones."""
+"""Clouds over whole blocks of a cube."""
 
 from pathlib import Path
 
@@ -11,17 +11,20 @@ from benchmarks.scenes import ORIGIN, write_raster
 from sits_data.bands import SCL_NATIVE_M
 from sits_data.grid import BLOCK_PX, Grid
 
-FRONTS, SCATTER = 1.0, 0.5
-"""Weight of what neighbouring blocks share, and of what each has for itself; the day weighs 1."""
+PATTERNS = {"whole days": (1.0, 0.0, 0.0), "fronts": (1.0, 1.0, 0.5), "scattered": (0.0, 0.0, 1.0)}
+"""Weights of what all blocks of a day share, what neighbours share, and what each has for itself."""
 
 
-def cloudy_blocks(days: int, rows: int, cols: int, *, share: float) -> NDArray[np.bool_]:
-    """Which blocks are cloudy: (day, row, col), the share as near as whole blocks allow."""
+def cloudy_blocks(
+    days: int, rows: int, cols: int, *, share: float, pattern: tuple[float, float, float]
+) -> NDArray[np.bool_]:
+    """Which blocks are cloudy: (day, row, col), the share as near as whole blocks, or days, allow."""
     rng = np.random.default_rng(0)
     shape = days, rows, cols
+    day = rng.normal(size=(days, 1, 1))
     fronts = ndimage.gaussian_filter(rng.normal(size=shape), (0, 1.5, 1.5), mode="reflect")
-    weather = rng.normal(size=(days, 1, 1)) + FRONTS * fronts / fronts.std()
-    score = weather + SCATTER * rng.normal(size=shape)
+    own = rng.normal(size=shape)
+    score = pattern[0] * day + pattern[1] * fronts / fronts.std() + pattern[2] * own
     return np.asarray(score > np.quantile(score, 1 - share))
 
 

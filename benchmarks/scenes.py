@@ -55,6 +55,27 @@ def write_catalogue(
     return _save(root, items)
 
 
+def write_alike(root: Path, *, dates: int, size_px: int, bands: Sequence[str]) -> Path:
+    """The same with one picture for all bands of 10 m, linked: enough to see how much memory is used."""
+    if (root / "catalog.json").exists():
+        return root / "catalog.json"
+    items = _items(root, dates, size_px, bands)
+    pictures: dict[str, pystac.Asset] = {}
+    values = _texture(np.random.default_rng(0), size_px).clip(1, 20000)
+    for item in items:
+        for key, asset in item.assets.items():
+            kind = "scl" if key == "scl" else "band"
+            if kind in pictures:
+                Path(asset.href).parent.mkdir(parents=True, exist_ok=True)
+                Path(asset.href).hardlink_to(pictures[kind].href)
+                continue
+            dn = values[::2, ::2] > 900 if kind == "scl" else values
+            pixels = np.where(dn, 4, 9).astype(np.uint8) if kind == "scl" else dn.astype(np.uint16)
+            write_raster(asset, pixels, 1024)
+            pictures[kind] = asset
+    return _save(root, items)
+
+
 def write_items(root: Path, *, dates: int, size_px: int) -> Path:
     """The same catalogue without any raster: all that planning needs."""
     return _save(root, _items(root, dates, size_px, DEFAULT_BANDS))
