@@ -11,9 +11,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Run:
-    """One process: seconds of work, peak resident memory in MB, checksum of the result."""
+    """One process: seconds of work, of all processors too, peak resident memory in MB, checksum."""
 
     seconds: float
+    cpu_seconds: float
     peak_mb: float
     checksum: int
 
@@ -24,8 +25,7 @@ def run_side(side: str, settings: Mapping[str, Any]) -> Run:
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     if done.returncode:
         raise RuntimeError(f"{side} failed with exit code {done.returncode}")
-    result = json.loads(done.stdout)
-    return Run(result["seconds"], result["peak_mb"], result["checksum"])
+    return Run(**json.loads(done.stdout))
 
 
 def compare(sides: Mapping[str, Mapping[str, Any]], runs: int) -> dict[str, list[Run]]:
@@ -46,10 +46,11 @@ def row(what: str, results: Mapping[str, Sequence[Run]], ours: str, target: str)
     for side, runs in results.items():
         if side == ours:
             continue
-        ratios = [peer.seconds / mine.seconds for peer, mine in zip(runs, own, strict=True)]
-        peers[side] = {
-            "seconds": round(statistics.median(run.seconds for run in runs), 2),
-            "peak_mb": round(statistics.median(run.peak_mb for run in runs)),
+        pairs = list(zip(runs, own, strict=True))
+        ratios = [peer.seconds / mine.seconds for peer, mine in pairs]
+        work = [peer.cpu_seconds / mine.cpu_seconds for peer, mine in pairs]
+        peers[side] = _medians(runs) | {
+            "cpu_ratio": round(statistics.median(work), 2),
             "ratio": round(statistics.median(ratios), 2),
             "ratio_min": round(min(ratios), 2),
             "ratio_max": round(max(ratios), 2),
@@ -57,8 +58,15 @@ def row(what: str, results: Mapping[str, Sequence[Run]], ours: str, target: str)
     return {
         "what": what,
         "target": target,
-        "seconds": round(statistics.median(run.seconds for run in own), 2),
-        "peak_mb": round(statistics.median(run.peak_mb for run in own)),
+        **_medians(own),
         "runs": len(own),
         "peers": peers,
+    }
+
+
+def _medians(runs: Sequence[Run]) -> dict[str, Any]:
+    return {
+        "seconds": round(statistics.median(run.seconds for run in runs), 2),
+        "cpu_seconds": round(statistics.median(run.cpu_seconds for run in runs), 2),
+        "peak_mb": round(statistics.median(run.peak_mb for run in runs)),
     }

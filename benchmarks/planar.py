@@ -21,9 +21,8 @@ import numpy as np
 import torch
 
 from benchmarks.measure import run_side
-from benchmarks.scenes import write_aoi, write_catalogue
+from benchmarks.scenes import scenes_and_aoi
 from benchmarks.stores import write_store
-from sits_data.bands import DEFAULT_BANDS
 from sits_data.manifest import Chips, Recipe
 from sits_data.store import open_store, planarize
 from sits_models.data.planar import PlanarDataset
@@ -240,10 +239,7 @@ def cube_of(work: Path, side: int) -> Path:
     """A cube of 36 dates and 10 bands."""
     out = work / f"cube-{side}.zarr"
     if not out.exists():
-        catalog = write_catalogue(work / f"scenes-36-{side}", dates=36, size_px=side + 512)
-        aoi = write_aoi(work, catalog, offset_px=300, size_px=side // 6 * 6)
-        settings = {"catalog": str(catalog), "aoi": str(aoi), "bands": DEFAULT_BANDS, "threads": 2}
-        run_side("ours", settings | {"out": str(out)})
+        run_side("ours", scenes_and_aoi(work, dates=36, size_px=side) | {"out": str(out)})
     return out
 
 

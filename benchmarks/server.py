@@ -1,4 +1,4 @@
-"""A web server of a folder on 127.0.0.1 with range requests and a delay, in a process of its own."""
+"""A web server of a folder on 127.0.0.1, in a process of its own: ranges, a delay, what it sent."""
 
 import multiprocessing
 import os
@@ -6,14 +6,30 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server.
+
+    Args:
+        address: of the folder.
+        sent: bytes of files that it sent so far.
+    """
+
+    address: str
+    sent: "Synchronized[int]"
 
 
 class _RangeHandler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     delay_s = 0.0
+    sent: "Synchronized[int]"
 
     def do_GET(self) -> None:
         time.sleep(self.delay_s)
@@ -32,8 +48,9 @@ class _RangeHandler(SimpleHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
         self.end_headers()
         with path.open("rb") as file:
-            file.seek(first)
-            self.wfile.write(file.read(last - first + 1))
+            self.connection.sendfile(file, first, last - first + 1)
+        with self.sent.get_lock():
+            self.sent.value += last - first + 1
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
@@ -44,22 +61,25 @@ class _QuietServer(ThreadingHTTPServer):
         pass
 
 
-def _serve(folder: str, delay_s: float, pipe: Connection) -> None:
+def _serve(folder: str, delay_s: float, sent: "Synchronized[int]", pipe: Connection) -> None:
     os.chdir(folder)
-    _RangeHandler.delay_s = delay_s
+    _RangeHandler.delay_s, _RangeHandler.sent = delay_s, sent
     with _QuietServer(("127.0.0.1", 0), _RangeHandler) as server:
         pipe.send(server.server_port)
         server.serve_forever()
 
 
 @contextmanager
-def serve(folder: Path, *, delay_s: float) -> Iterator[str]:
-    """Serve a folder; yields its address."""
+def serve(folder: Path, *, delay_s: float = 0.0) -> Iterator[Server]:
+    """Serve a folder."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=_serve, args=(str(folder), delay_s, there), daemon=True)
+    sent = multiprocessing.Value("q", 0)
+    process = multiprocessing.Process(
+        target=_serve, args=(str(folder), delay_s, sent, there), daemon=True
+    )
     process.start()
     try:
-        yield f"http://127.0.0.1:{here.recv()}"
+        yield Server(f"http://127.0.0.1:{here.recv()}", sent)
     finally:
         process.terminate()
         process.join()
