@@ -183,6 +183,7 @@ def test_command_writes_an_item_anew(made, sits_data: Run):
 def test_a_scene_without_an_address_is_named_all_the_same(made, tmp_path):
     cube = build_cube(request(made / "catalogue/catalog.json"), tmp_path / "c.zarr").path
     (tmp_path / "c.zarr.state/plan.json").unlink()
+    (tmp_path / "c.zarr.item.json").unlink()
     item = pystac.Item.from_file(write_cube_item(cube).as_posix())
     assert item.get_links("derived_from") == []
     assert len(item.properties["sits:scenes"]) == 3
