@@ -8,7 +8,7 @@ bounded by the window, whatever the size of the cube.
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -182,7 +182,7 @@ def fill_cube(
     ledger: Ledger,
     options: BuildOptions,
     *,
-    first_day: int = 0,
+    wanted: Callable[[Unit], bool] = lambda _: True,
     plan_name: str = "plan.json",
     progress: bool = False,
 ) -> int:
@@ -193,7 +193,7 @@ def fill_cube(
         out: the cube.
         ledger: of the cube.
         options: how.
-        first_day: index of the first day to look at.
+        wanted: whether a unit is to be done now, if it is not done.
         plan_name: file of the plan in the state folder.
         progress: show a bar on stderr.
     """
@@ -204,7 +204,7 @@ def fill_cube(
         how = replace(how, refinement=Refinement(**{k: settings[k] for k in Refinement.model_fields}))
     plan_file = (state_folder(out) / plan_name).resolve()
     work = partial(fill, out.resolve(), plan_file, plan.hash, how=how)
-    tasks = [task for task in pending(plan, done) if task.time >= first_day]
+    tasks = list(pending(plan, done, wanted))
     total = len(done) + sum(len(task.units) for task in tasks)
     bar = tqdm(total=total, initial=len(done), unit="unit", desc="build", disable=not progress)
     with bar, writing_to(out):
@@ -225,8 +225,8 @@ def still_done(plan: CubePlan, out: Path, ledger: Ledger, options: BuildOptions)
     return done - worth_reading(out, plan, unread, mask=options.mask, at_least=options.skip_below)
 
 
-def pending(plan: CubePlan, done: set[Unit]) -> Iterator[Task]:
-    """What is left to do, day by day; where some blocks are not wanted, block by block."""
+def pending(plan: CubePlan, done: set[Unit], wanted: Callable[[Unit], bool]) -> Iterator[Task]:
+    """What is left to do, day by day; where some blocks are not asked for, block by block."""
     chosen = plan.request.blocks
     side = BLOCK_PX * (WINDOW_BLOCKS if chosen is None else 1)
     for index in range(len(plan.days)):
@@ -234,8 +234,8 @@ def pending(plan: CubePlan, done: set[Unit]) -> Iterator[Task]:
             rows = range(window.y // BLOCK_PX, -(-(window.y + window.height) // BLOCK_PX))
             cols = range(window.x // BLOCK_PX, -(-(window.x + window.width) // BLOCK_PX))
             units = (Unit(index, row, col) for row in rows for col in cols)
-            wanted = (u for u in units if chosen is None or (u.row, u.col) in chosen)
-            missing = tuple(unit for unit in wanted if unit not in done)
+            asked = (u for u in units if chosen is None or (u.row, u.col) in chosen)
+            missing = tuple(unit for unit in asked if unit not in done and wanted(unit))
             for part in rectangles(missing):
                 yield Task(index, window, missing).of(part)
 

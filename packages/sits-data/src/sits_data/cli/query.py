@@ -10,7 +10,7 @@ import click
 from sits_data.aoi import features_of, read_aoi
 from sits_data.bands import DEFAULT_BANDS, parse_bands
 from sits_data.catalog import KNOWN
-from sits_data.cli.options import DAY
+from sits_data.cli.options import DAY, Number
 from sits_data.fields import field_request
 from sits_data.grid import Resolution, cube_grid
 from sits_data.mask import Refinement
@@ -73,7 +73,7 @@ def query_options[F: Callable[..., object]](command: F) -> F:
         click.option("--crs", metavar="EPSG:CODE", help="Grid's CRS.  [default: the area's UTM zone]"),
         click.option(
             "--max-cloud",
-            type=click.FloatRange(0, 100),
+            type=Number(0, 100),
             default=100.0,
             show_default=True,
             help="Leave out scenes with more cloud cover, in percent (100: none).",

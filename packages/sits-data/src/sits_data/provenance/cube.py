@@ -45,6 +45,15 @@ def write_cube_item(path: Path, *, made_from: Path | None = None) -> Path:
     return write_item(_describe(cube, made_from), path)
 
 
+def kept_checksum(path: Path) -> str | None:
+    """The multihash of a cube's files that its item has; None without an item."""
+    try:
+        item = json.loads(item_file(path).read_bytes())
+        return str(item["assets"]["data"]["file:checksum"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
 def sources_of(cube: RawCube) -> tuple[Source, ...]:
     """The scenes of a cube whose items have an address: those of its item, or else of its plan."""
     written, plan = item_file(cube.path), state_folder(cube.path) / "plan.json"
