@@ -72,6 +72,14 @@ class RawCube:
         """Canonical ids, in the order of the band axis."""
         return tuple(str(band) for band in self.read("band"))
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Arrays of a derived cube that has no reflectance, such as `NDVI`; else none."""
+        if "reflectance" in self.group:
+            return ()
+        images = (name for name, array in self.group.arrays() if array.ndim > 2 and name != "qa")
+        return tuple(sorted(images))
+
     @cached_property
     def dates(self) -> NDArray[np.int32]:
         """Solar days, (time,), as days since 1970-01-01."""
@@ -85,7 +93,7 @@ class RawCube:
     @property
     def chunk_px(self) -> int:
         """Side of a chunk in pixels."""
-        return int(self.array("reflectance").chunks[-1])
+        return int(self.array("qa").chunks[-1])
 
     @cached_property
     def sources(self) -> dict[str, Any]:

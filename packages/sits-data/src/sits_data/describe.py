@@ -65,6 +65,7 @@ class CubeInfo:
 
     Args:
         units_done: of `units`, from the ledger; None when the ledger is gone and the cube unfinished.
+        bands: canonical ids; of a cube without reflectance the names of its values.
         shape: time, band, y, x.
         bounds: left, bottom, right, top in metres.
         clear_pct: of the pixels that were read under `mask`, mean of all dates; 0 for a date that is
@@ -216,7 +217,8 @@ def describe(path: str | Path, *, mask: MaskName | None = None) -> CubeInfo | St
     if mask is not None:
         parse_mask(mask)
     if recognise(path) == "cube":
-        return describe_cube(open_raw(path, allow_incomplete=True), mask or "standard")
+        cube = open_raw(path, allow_incomplete=True, allow_values=True)
+        return describe_cube(cube, mask or "standard")
     if mask is not None:
         made_with = open_parts(path)[0].manifest.mask
         raise InvalidRequest(
@@ -228,8 +230,11 @@ def describe(path: str | Path, *, mask: MaskName | None = None) -> CubeInfo | St
 
 def describe_cube(cube: RawCube, mask: MaskName) -> CubeInfo:
     """What a cube holds; reads `qa` (and under `strict` `scl`) of all dates."""
-    shape = cube.array("reflectance").shape
-    units = shape[0] * cube.blocks
+    values = cube.values
+    times, height, width = cube.array("qa").shape
+    bands = values or cube.bands
+    shape = (times, len(bands), height, width)
+    units = times * cube.blocks
     complete = cube.attributes["status"] == "complete"
     clear_pct = np.round(100 * cube.clear_fraction(mask), 1)
     state = state_folder(cube.path)
@@ -241,8 +246,8 @@ def describe_cube(cube: RawCube, mask: MaskName) -> CubeInfo:
         complete=complete,
         units_done=units if complete else _units_done(state / "ledger.jsonl"),
         units=units,
-        bands=cube.bands,
-        shape=tuple(shape),
+        bands=bands,
+        shape=shape,
         crs=str(cube.geobox.crs),
         resolution_m=cube.resolution_m,
         bounds=tuple(cube.geobox.boundingbox.bbox),

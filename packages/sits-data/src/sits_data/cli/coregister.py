@@ -4,15 +4,13 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import get_args
 
 import click
 import numpy as np
 
-from sits_data.cli.options import DAY, OutPath, json_option, print_summary
+from sits_data.cli.options import DAY, MASK, OutPath, json_option, print_summary
 from sits_data.coregistration import Corrected, Shifts, correct_cube, measure_shifts, write_shifts
 from sits_data.cube import open_raw
-from sits_data.mask import MaskPreset
 from sits_data.plot.shifts import plot_shifts
 
 
@@ -23,7 +21,7 @@ from sits_data.plot.shifts import plot_shifts
 )
 @click.option(
     "--mask",
-    type=click.Choice(get_args(MaskPreset)),
+    type=MASK,
     default="standard",
     show_default=True,
     help="What counts as clear.",
@@ -37,7 +35,7 @@ def coregister(
     *,
     cube: Path,
     reference: datetime | None,
-    mask: MaskPreset,
+    mask: str,
     correct: bool,
     out: Path | None,
     overwrite: bool,

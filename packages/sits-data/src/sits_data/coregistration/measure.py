@@ -13,7 +13,7 @@ from sits_data.coregistration.record import Shifts
 from sits_data.coregistration.windows import choose_windows
 from sits_data.cube import RawCube, fast_codecs
 from sits_data.errors import InvalidRequest
-from sits_data.mask import MaskPreset
+from sits_data.mask import MaskName
 from sits_data.shifts import (
     MIN_WINDOWS,
     Consensus,
@@ -28,7 +28,7 @@ from sits_data.threads import available_cores
 def measure_shifts(
     cube: RawCube,
     *,
-    mask: MaskPreset = "standard",
+    mask: MaskName = "standard",
     reference: date | None = None,
     threads: int | None = None,
     progress: bool = False,
@@ -51,6 +51,12 @@ def measure_shifts(
             cube is too small, or it has no band with edges as fine as its pixels.
         DamagedCube: a chunk cannot be read.
     """
+    derived = cube.attributes.get("derived", {})
+    if derived.get("method") == "gapfill":
+        raise InvalidRequest(
+            f"{cube.path} holds filled values, which lie where other dates do; measure "
+            f"{derived['from']}, and fill what is corrected"
+        )
     windows, bands = choose_windows(cube), sharp_bands(cube)
     with (
         fast_codecs(),

@@ -10,7 +10,7 @@ from sits_data.bands import BANDS
 from sits_data.cube import RawCube
 from sits_data.errors import InvalidRequest
 from sits_data.grid import Window
-from sits_data.mask import MaskPreset, clear_pixels
+from sits_data.mask import MaskName, clear_pixels, strict_classes
 from sits_data.shifts import Edges, find_edges
 
 MIN_CLEAR = 0.7
@@ -44,7 +44,7 @@ def find_pictures(
     windows: Sequence[Window],
     *,
     bands: NDArray[np.int64],
-    mask: MaskPreset,
+    mask: MaskName,
 ) -> Pictures:
     """The edges of one date in each window; every chunk is decoded once.
 
@@ -62,12 +62,12 @@ def find_pictures(
 
 
 def _in_chunk(
-    cube: RawCube, time: int, windows: list[Window], bands: NDArray[np.int64], mask: MaskPreset
+    cube: RawCube, time: int, windows: list[Window], bands: NDArray[np.int64], mask: MaskName
 ) -> Iterator[Edges | None]:
     top, left = min(one.y for one in windows), min(one.x for one in windows)
     bottom, right = max(one.y + one.height for one in windows), max(one.x + one.width for one in windows)
     area = (slice(top, bottom), slice(left, right))
-    scl = cube.read("scl", (time, *area)) if mask == "strict" else None
+    scl = cube.read("scl", (time, *area)) if strict_classes(mask) else None
     clear = clear_pixels(cube.read("qa", (time, *area)), scl, mask)
     parts = [
         (slice(one.y - top, one.y - top + one.height), slice(one.x - left, one.x - left + one.width))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from zarr.errors import ZarrUserWarning
 
 from sits_data.ledger import state_folder
-from sits_data.mask import MaskPreset
+from sits_data.mask import MaskName
 from sits_data.output import replace_folder, writing_to
 
 AXES = ("east", "north")
@@ -64,7 +64,7 @@ class Shifts:
     seed: str
     window_px: int
     resolution_m: int
-    mask: MaskPreset
+    mask: MaskName
 
     @property
     def measured(self) -> NDArray[np.bool_]:
