@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import loads, submitted
+from benchmarks import loads, months, submitted
 from benchmarks.inputs import Settings, grid_of, items_of, names_of, request_of
 from benchmarks.outcome import Clock, fresh, report
 
@@ -103,29 +103,29 @@ def imports(_settings: Settings) -> None:
 
 def odc_uint16(settings: Settings) -> None:
     """odc-stac and dask: the same uint16 values, scl and a mask, to Zarr."""
-    dataset, clock = _odc(settings, chunks={"time": 1, "y": 1024, "x": 1024})
+    dataset, clock = load_odc(settings, chunks={"time": 1, "y": 1024, "x": 1024})
     bands = [name for name in dataset.data_vars if name != "scl"]
     for name in bands:
         dn = dataset[name]
         dataset[name] = dn.where(dn == 0, dn + np.uint16(1000))
     dataset["clear"] = dataset.scl.isin([2, 4, 5, 6, 7])
-    _to_zarr(dataset, settings)
+    to_zarr(dataset, settings)
     report(clock.spent(), _checksum(settings, bands))
 
 
 def odc_float32(settings: Settings) -> None:
     """The usual recipe: mask, scale to float32, to_zarr."""
-    dataset, clock = _odc(settings, chunks={"time": 1, "y": 1024, "x": 1024})
+    dataset, clock = load_odc(settings, chunks={"time": 1, "y": 1024, "x": 1024})
     clear = dataset.scl.isin([2, 4, 5, 6, 7])
     bands = [name for name in dataset.data_vars if name != "scl"]
     reflectance = dataset[bands].where(clear).astype("float32") * np.float32(1e-4)
-    _to_zarr(reflectance, settings)
+    to_zarr(reflectance, settings)
     report(clock.spent(), 0)
 
 
 def odc_threads(settings: Settings) -> None:
     """odc-stac without dask: its own threads, from the catalogue into memory, nothing written."""
-    dataset, clock = _odc(settings, chunks=None)
+    dataset, clock = load_odc(settings, chunks=None)
     spent = clock.spent()
     bands = [name for name in dataset.data_vars if name != "scl"]
     first = [dataset[name].isel(time=0).to_numpy() for name in bands]
@@ -218,7 +218,7 @@ def _decode(settings: Settings) -> None:
     report(clock.spent(), 0)
 
 
-def _odc(settings: Settings, *, chunks: dict[str, int] | None) -> tuple[Any, Clock]:
+def load_odc(settings: Settings, *, chunks: dict[str, int] | None) -> tuple[Any, Clock]:
     """From the catalogue to a dataset; the clock does not count imports."""
     import dask
     import odc.stac
@@ -233,7 +233,7 @@ def _odc(settings: Settings, *, chunks: dict[str, int] | None) -> tuple[Any, Clo
     return dataset, clock
 
 
-def _to_zarr(dataset: Any, settings: Settings) -> None:
+def to_zarr(dataset: Any, settings: Settings) -> None:
     """Write with the same codec as ours, which is also faster than zarr's default here."""
     from zarr.codecs import BloscCodec
 
@@ -255,7 +255,7 @@ _ALL = (
     *(ours, odc_uint16, odc_float32, odc_threads, planarize, zarr_blocks, zarr_decode, zarrs_decode),
     *(fields, build_imports, imports, predict, predict_imports),
     *(loads.ours_load, loads.rasterio_windows, loads.rasterio_to_grid, loads.odc_pool),
-    *(loads.stackstac_uint16, loads.cubo_defaults),
+    *(loads.stackstac_uint16, loads.cubo_defaults, months.monthly, months.odc_monthly),
     *(submitted.ours_submit, submitted.ours_submit_cluster, submitted.odc_graph),
 )
 SIDES: dict[str, Callable[[Settings], None]] = {side.__name__: side for side in _ALL}

@@ -100,7 +100,8 @@ def apis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StacApi]:
 
 @pytest.fixture
 def mirrored(apis: StacApi, monkeypatch: pytest.MonkeyPatch) -> StacApi:
-    """The known catalogues are those of `apis`, whose log is empty."""
+    """The known catalogues are those of `apis`; no request and no token is known of."""
+    monkeypatch.setattr("sits_data.tokens._TOKENS", {})
     for name, value in apis.environment.items():
         monkeypatch.setenv(name, value)
     apis.configure()

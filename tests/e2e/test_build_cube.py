@@ -44,12 +44,14 @@ def test_summary_for_people(tiny: Path, tmp_path: Path, installed: Run) -> None:
         "cube": "aoi.zarr", "scenes": "3", "scenes dropped": "0", "dates": "3",
         "first date": "2020-01-01", "last date": "2020-01-03", "bands": "B04, B11",
         "shape": "3, 2, 18, 12", "crs": "EPSG:32631", "resolution m": "10", "mask": "standard",
-        "units": "3", "units resumed": "0", "bytes": shown["bytes"].strip(),
-        "seconds": "", "clear pct": "",
+        "units": "3", "units resumed": "0", "units unread": "0", "units failed": "0",
+        "bytes": shown["bytes"].strip(), "seconds": "", "clear pct": "",
     }  # fmt: skip
     assert "build: 100%" in run.stderr
     assert "Warning" not in run.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"aoi.zarr", "aoi.zarr.state"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("aoi.zarr", "aoi.zarr.state", "aoi.zarr.item.json"),
+    }
     assert open_raw(tmp_path / "aoi.zarr").geobox == GRID.geobox
 
 
@@ -234,7 +236,9 @@ def test_killed_again_and_again_it_completes(
             assert cube.attributes["status"] == "building"
     assert late[-1] <= finish(sits_data, big)["units_resumed"] < 48
     assert tree(tmp_path / "c.zarr") == tree(big / "whole.zarr")
-    assert {path.name for path in tmp_path.iterdir()} == {"c.zarr", "c.zarr.state"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("c.zarr", "c.zarr.state", "c.zarr.item.json"),
+    }
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])

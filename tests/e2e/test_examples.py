@@ -24,10 +24,22 @@ def test_example_runs(script: str, tmp_path: Path) -> None:
     assert SAYS[script] in done.stdout
 
 
-def test_figures_of_the_docs_are_drawn(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "docs/figures/planar_images.py"), str(tmp_path)]
+FIGURES = {
+    "planar_images.py": {"planar-scenes.png", "planar-orchard.png"},
+    "gaps_and_composites.py": {"gaps-and-composites.png"},
+    "masks.py": {"masks.png"},
+    "january_2022.py": {"january-2022.png"},
+}
+
+
+def test_all_figures_are_drawn() -> None:
+    assert {path.name for path in (ROOT / "docs/figures").glob("*.py")} == set(FIGURES)
+
+
+@pytest.mark.parametrize("script", FIGURES)
+def test_figures_of_the_docs_are_drawn(script: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "docs/figures" / script), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    drawn = {path.name for path in tmp_path.glob("*.png")}
-    assert drawn == {"planar-scenes.png", "planar-orchard.png"}
-    assert drawn <= {path.name for path in (ROOT / "docs/images").glob("*.png")}
+    assert {path.name for path in tmp_path.glob("*.png")} == FIGURES[script]
+    assert FIGURES[script] <= {path.name for path in (ROOT / "docs/images").glob("*.png")}

@@ -81,7 +81,7 @@ def earth_search(scene: Scene, files: str) -> Json:
 def earth_search_c1(scene: Scene, files: str) -> Json:
     """Earth Search v1, `sentinel-2-c1-l2a`: the same keys, and no word on the offset."""
     item = earth_search(scene, files)
-    del item["properties"]["earthsearch:boa_offset_applied"]
+    del item["properties"]["earthsearch:boa_offset_applied"], item["assets"]["red-jp2"]
     name = f"S2A_T{scene.tile}_{scene.when:%Y%m%dT%H%M%S}_L2A"
     return item | {"id": name, "collection": "sentinel-2-c1-l2a"}
 
@@ -122,7 +122,7 @@ def cdse(scene: Scene, files: str) -> Json:
         }
         for band in BANDS.values()
         for metres in (10, 20, 60)
-        if metres >= band.native_m
+        if metres >= band.native_m and (band.id, metres) not in {("B08", 20), ("B08", 60)}
     }  # fmt: skip
     assets |= {
         f"SCL_{metres}m": {"href": f"{files}/scl.jp2", "proj:code": "EPSG:32631"}

@@ -66,6 +66,14 @@ def test_static_catalogue_on_the_web(stac_server: StacServer) -> None:
     assert item.assets["red"].get_absolute_href() == f"{home}/B04.tif"
 
 
+def test_static_catalogue_whose_address_does_not_say_so(
+    tiny: Path, website: Callable[[dict[str, bytes]], str]
+) -> None:
+    pages = {f"/s/{path.relative_to(tiny)}": path.read_bytes() for path in tiny.rglob("*.json")}
+    pages["/s/root"] = pages["/s/catalog.json"]
+    assert sorted(ids(open_catalog(website(pages) + "/s/root"))) == DAYS
+
+
 @pytest.mark.parametrize("page", [1, 2, 100])
 @pytest.mark.parametrize("repeat", [False, True])
 def test_api_pages_without_repeats(page: int, repeat: bool, stac_server: StacServer) -> None:

@@ -14,7 +14,7 @@ import rasterio
 import shapely
 from odc.geo.geobox import GeoBox
 
-from sits_data.detectors import Target, View, detector_names, make_detector
+from sits_data.detectors import CloudDetector, Target, View, detector_names, make_detector
 from sits_data.detectors.omnicloudmask import CLASSES
 from sits_data.detectors.s2cloudless import MODEL_BANDS
 from sits_data.errors import (
@@ -62,6 +62,18 @@ def test_names_list_ours_and_those_of_others() -> None:
 def test_a_name_that_nobody_has(name: str, says: str) -> None:
     with pytest.raises(UnknownDetector, match=says.replace("?", r"\?")):
         make_detector(name, TARGET)
+
+
+def test_the_plug_in_of_the_docs(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/masks.md").read_text()
+    code = text[text.index("```python\n") + len("```python\n") :]
+    made: dict[str, Any] = {}
+    exec(code[: code.index("```")], made)
+    detector: CloudDetector = made["make"]("", TARGET)
+    seen = np.array([[[0.2, 0.4, np.nan]]], np.float32)
+    assert detector.detect(View(DAYS[0], GRID[:1, :3], seen)).tolist() == [[0, QA.CLOUD, 0]]
+    assert detector.bands == ("B02",)
+    assert detector.context_m == 0
 
 
 # Rasters that are ready

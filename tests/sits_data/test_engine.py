@@ -88,6 +88,17 @@ def test_task_of_a_killed_worker_is_done_by_another(cluster: str, tmp_path: Path
     assert pid != os.getpid()
 
 
+def _die(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_cluster_whose_workers_keep_dying(cluster: str) -> None:
+    with pytest.raises(SchedulerError, match="lost its workers"), on_cluster(cluster) as workers:
+        list(workers.run(_die, [0]))
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_cluster_that_does_not_answer(tmp_path: Path) -> None:
     catalog = write_catalogue(tmp_path / "catalogue", daily(1))

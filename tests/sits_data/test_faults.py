@@ -11,7 +11,7 @@ import pytest
 from fault_server import FaultServer
 from tiny_catalogue import Product, daily, request, write_catalogue
 
-from sits_data import units
+from sits_data import patience, units
 from sits_data.build import BuildOptions, BuildResult, build_cube
 from sits_data.cube import open_raw
 from sits_data.errors import OutputNotWritable, SitsDataError, UnreadableSource
@@ -27,32 +27,18 @@ FAULTY = 1
 """Index of the day whose B04 is behind a fault."""
 
 
-def days() -> list[Product]:
-    """Three days whose red is as smooth as land: of pure noise, GDAL misses flipped bytes."""
-    return [
-        Product(**vars(one) | {"values": {"B04": texture(seed)}})
-        for seed, one in enumerate(daily(DAYS, grid=WIDE))
-    ]
-
-
-def texture(seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    noises = [rng.normal(size=(n, n)) for n in (11, 41, 161)]
-    rough = [
-        np.kron(noise, np.ones((660 // n + 1,) * 2))
-        for n, noise in zip((11, 41, 161), noises, strict=True)
-    ]
-    land = sum(one[:636, :660] * size for one, size in zip(rough, (500, 250, 120), strict=True))
-    return np.clip(land + 2000 + rng.normal(size=(636, 660)) * 18, 1, 9000).astype(np.uint16)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Rasters of three days, and the cube of an undisturbed build of them from disk."""
     folder = tmp_path_factory.mktemp("faults")
-    catalog = write_catalogue(folder / "catalogue", days())
+    catalog = write_catalogue(folder / "catalogue", daily(DAYS, grid=WIDE))
     build_cube(request(catalog, WIDE), folder / "whole.zarr")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.01)
 
 
 @pytest.fixture
@@ -74,7 +60,7 @@ def behind(server: FaultServer, folder: Path, mode: str) -> Path:
                 }
             }
         )
-        for day, one in enumerate(days())
+        for day, one in enumerate(daily(DAYS, grid=WIDE))
     ]
     return write_catalogue(folder, products)
 
@@ -106,7 +92,7 @@ def test_what_fails_once_is_read_again(
     assert cube_status(result.path).progress == "complete"
 
 
-@pytest.mark.parametrize("mode", ["e503", "e404", "e403", "cut"])
+@pytest.mark.parametrize("mode", ["e503", "e404", "e403", "cut", "flip"])
 def test_what_always_fails_is_marked_and_the_rest_is_built(
     mode: str, folder: Path, server: FaultServer, tmp_path: Path
 ) -> None:

@@ -118,7 +118,7 @@ def test_the_command_builds_resumes_and_names_what_failed(catalog, tmp_path):
     command += ["--start", "2020-01-01", "--end", "2020-01-31", "--bands", "B04,B11", "--per-feature"]
     command += ["--out", str(tmp_path / "out"), "--json"]
     first = CliRunner().invoke(main, command)
-    assert first.exit_code == 1
+    assert first.exit_code == 4
     assert "1 of 4 cubes could not be built" in first.stderr
     summary = json.loads(first.stdout)
     assert (summary["cubes"], summary["units"], summary["units_resumed"]) == (3, 12, 0)

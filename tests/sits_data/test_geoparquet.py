@@ -10,12 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pystac
 import pytest
+import requests
 import shapely
 from flavours import FLAVOURS, SCENES, Scene
+from stac_api import StacApi
 from stac_geoparquet.arrow import parse_stac_items_to_parquet
 from stac_server import StacServer
 from tiny_catalogue import COLLECTION, END, GRID, START
 
+from sits_data.access import access_of
 from sits_data.bands import BANDS
 from sits_data.catalog import Catalog, open_catalog
 from sits_data.catalog.geoparquet import GeoParquetCatalog
@@ -161,3 +164,21 @@ def test_other_tables_are_not_stac(tmp_path: Path) -> None:
     path.write_bytes(b"not a table")
     with pytest.raises(CatalogError, match="not a STAC catalogue"):
         open_catalog(path)
+
+
+def test_answer_of_a_search_as_a_table(
+    mirrored: StacApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/catalogues.md says: ask once, keep the items, read them without the API."""
+    items = open_catalog("planetary-computer").search(EVERYWHERE, **YEAR)
+    parse_stac_items_to_parquet(items, output_path=str(tmp_path / "items.parquet"))
+    again = open_catalog(tmp_path / "items.parquet").search(EVERYWHERE, **YEAR)
+    assert [item.id for item in again] == [item.id for item in items]
+    assert times(again) == times(items)
+    told = [[i.properties | {"datetime": None} for i in found] for found in (again, items)]
+    assert told[0] == told[1]
+    href = again[0].assets["B04"].href
+    assert requests.get(href, timeout=10).status_code == 403
+    monkeypatch.setenv("SITS_ACCESS", "planetary-computer")
+    signed = access_of(str(tmp_path / "items.parquet")).readable(href)
+    assert requests.get(signed, timeout=10).status_code == 200

@@ -14,7 +14,6 @@ from sits_data.mask import (
     MaskPreset,
     Refinement,
     clear_pixels,
-    dilate,
     parse_mask,
     qa_from_scl,
     refine,
@@ -58,13 +57,19 @@ def test_strict_needs_scl() -> None:
         clear_pixels(np.zeros(3, np.uint8), None, "strict")
 
 
+def dilated(scl: np.ndarray, radius_m: float) -> np.ndarray:
+    """(y, x), True where a pixel of 20 m is near to a cloud and none itself."""
+    refined = refine(qa_from_scl(scl), Refinement(dilate_m=radius_m), 20)
+    return refined.near & ~refined.kept
+
+
 def test_dilation_by_hand() -> None:
     scl = np.full((5, 5), SCL.VEGETATION, np.uint8)
     scl[2, 2] = SCL.CLOUD_HIGH
     plus = [[0, 0, 0, 0, 0], [0, 0, 1, 0, 0], [0, 1, 0, 1, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 0]]
-    assert dilate(scl, 20, 20).astype(int).tolist() == plus
-    assert dilate(scl, 19.9, 20).sum() == 0
-    assert dilate(scl, 28.3, 20).sum() == 8
+    assert dilated(scl, 20).astype(int).tolist() == plus
+    assert dilated(scl, 19.9).sum() == 0
+    assert dilated(scl, 28.3).sum() == 8
 
 
 @given(scl_arrays, st.floats(0, 100))
@@ -74,7 +79,7 @@ def test_dilation_marks_what_is_near(scl: np.ndarray, radius_m: float) -> None:
     for y, x in np.ndindex(scl.shape):
         if radius_m and len(seeds):
             near[y, x] = 0 < 20 * np.sqrt(((seeds - (y, x)) ** 2).sum(1)).min() <= radius_m
-    assert np.array_equal(dilate(scl, radius_m, 20), near)
+    assert np.array_equal(dilated(scl, radius_m), near)
 
 
 @pytest.mark.parametrize(

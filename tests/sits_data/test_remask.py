@@ -21,9 +21,10 @@ from sits_data.describe import CubeInfo, describe
 from sits_data.detectors import Target, View
 from sits_data.errors import IncompleteCube, InvalidRequest, MissingBand, OutputExists
 from sits_data.grid import Grid
-from sits_data.mask import FLAGS, OBSCURED, QA, QaSettings, qa_from_scl, refine, refined_qa
+from sits_data.mask import FLAGS, OBSCURED, QA, QaSettings, Refinement, qa_from_scl, refine, refined_qa
 from sits_data.remask import remask, staging
 from sits_data.remask import unit as unit_module
+from sits_data.verify import verify_cube
 
 WIDE = Grid(crs="EPSG:32631", resolution_m=10, left=600000, bottom=5633880, right=606000, top=5640000)
 """612 rows and 600 columns of 10 m: two blocks by two."""
@@ -84,13 +85,15 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "catalog.json"
 
 
-@pytest.mark.parametrize("dilate_m", [0, 70])
+@pytest.mark.parametrize(
+    "asked", [Refinement(), Refinement(dilate_m=70), Refinement(dilate_m=60, erode_m=20)]
+)
 def test_the_settings_of_the_build_give_the_same_bytes(
-    dilate_m: float, wide: Path, tmp_path: Path
+    asked: Refinement, wide: Path, tmp_path: Path
 ) -> None:
-    built = build_cube(request(wide, grid=WIDE, dilate_m=dilate_m), tmp_path / "c.zarr").path
+    built = build_cube(request(wide, grid=WIDE, refinement=asked), tmp_path / "c.zarr").path
     before = files(built, "qa"), files(built, "scl"), files(built, "reflectance")
-    done = remask(built, QaSettings(dilate_m=dilate_m))
+    done = remask(built, QaSettings(**asked.model_dump()))
     assert (files(built, "qa"), files(built, "scl"), files(built, "reflectance")) == before
     assert done.units == 2 * 4
     assert not list(tmp_path.glob(".*"))
@@ -102,7 +105,9 @@ def test_at_the_outer_edge_a_build_saw_further(tmp_path: Path) -> None:
     one = Product(grid=WIDE, values={"scl": scl})
     inner = WIDE.model_copy(update={"right": WIDE.left + 3180})
     catalog = write_catalogue(tmp_path, [one])
-    cube = build_cube(request(catalog, grid=inner, dilate_m=50), tmp_path / "c.zarr").path
+    cube = build_cube(
+        request(catalog, grid=inner, refinement=Refinement(dilate_m=50)), tmp_path / "c.zarr"
+    ).path
     built = open_raw(cube).read("qa", 0)
     remask(cube, QaSettings(dilate_m=50))
     again = open_raw(cube).read("qa", 0)
@@ -166,7 +171,9 @@ def test_other_resolutions(resolution_m: int, tmp_path: Path) -> None:
 
 
 def test_settings_are_remembered_and_shown(wide: Path, tmp_path: Path) -> None:
-    cube = build_cube(request(wide, grid=WIDE, dilate_m=30), tmp_path / "c.zarr").path
+    cube = build_cube(
+        request(wide, grid=WIDE, refinement=Refinement(dilate_m=30)), tmp_path / "c.zarr"
+    ).path
     built = describe(cube)
     assert isinstance(built, CubeInfo)
     assert built.qa == QaSettings(dilate_m=30)
@@ -208,6 +215,18 @@ def test_an_interrupted_run_leaves_the_cube_as_it_was_and_goes_on(
     done = remask(cube, QaSettings(dilate_m=40))
     assert done.resumed == 5
     assert files(cube, "qa") == files(whole, "qa")
+
+
+def test_the_ledger_knows_the_new_chunks(wide: Path, tmp_path: Path) -> None:
+    cube = build_cube(request(wide, grid=WIDE), tmp_path / "c.zarr").path
+    remask(cube, QaSettings(dilate_m=60))
+    found = verify_cube(cube)
+    assert found.checksums
+    assert not found.damaged
+    after = files(cube, "qa")
+    again = build_cube(request(wide, grid=WIDE), cube)  # finds nothing left to do
+    assert again.resumed == again.units
+    assert files(cube, "qa") == after
 
 
 def test_other_settings_begin_anew(cube: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

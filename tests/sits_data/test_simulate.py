@@ -20,6 +20,7 @@ import rasterio
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from rasterio.features import rasterize
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -458,6 +459,117 @@ def test_time_pair_is_chance_on_one_date_and_clear_on_all(
     assert fields[0].forest_accuracy(pair) > 0.85
 
 
+# ---------------------------------------------------------------- what goes wrong on request
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> SimulatedCatalog:
+    """Split datastrips, wrong flags and snow."""
+    out = tmp_path_factory.mktemp("odd") / "farm"
+    return simulate_catalog(
+        out, size_px=96, dates=40, split_strips=True, wrong_flags=True, snow=True, start=date(2021, 9, 1)
+    )
+
+
+@pytest.fixture(scope="module")
+def odd_items(odd: SimulatedCatalog) -> list[pystac.Item]:
+    return list(pystac.Catalog.from_file(str(odd.catalog)).get_items(recursive=True))
+
+
+def test_halves_of_a_pass_overlap_and_together_miss_nothing(odd_items: list[pystac.Item]) -> None:
+    by_take: dict[str, dict[str, list[pystac.Item]]] = defaultdict(lambda: defaultdict(list))
+    for item in odd_items:
+        take, _, baseline = item.properties["s2:datatake_id"].rpartition("_N")
+        by_take[take][baseline].append(item)
+    halved = [made for made in by_take.values() if any(len(both) == 2 for both in made.values())]
+    assert len(halved) == 14
+    assert max(len(made) for made in halved) == 2  # one of them was reprocessed
+    for made in halved:
+        strips = set()
+        for both in made.values():
+            north, south = sorted(both, key=lambda item: item.id)
+            strips.add(tuple(_strip_start(item) for item in (north, south)))
+            assert north.properties["s2:generation_time"] < south.properties["s2:generation_time"]
+            upper, lower = (read(item, "red") > 0 for item in (north, south))
+            for item, seen in ((north, upper), (south, lower)):
+                scl = read(item, "scl") != 0
+                np.testing.assert_array_equal(scl, seen.reshape(48, 2, 48, 2).all(axis=(1, 3)))
+                nodata = item.properties["s2:nodata_pixel_percentage"]
+                assert nodata == pytest.approx(100 * (1 - scl.mean()), abs=1e-4)
+            assert not lower[0].any()
+            assert not upper[-1].any()
+            whole = upper | lower
+            # What both miss lies beyond the swath, in the east.
+            assert (np.diff(whole.astype(int), axis=1) <= 0).all()
+            assert (upper & lower).any()
+        assert len(strips) == 1
+        ((first, second),) = strips
+        assert first < second
+
+
+def _strip_start(item: pystac.Item) -> str:
+    return item.properties["s2:datastrip_id"].rpartition("_S")[2].rpartition("_N")[0]
+
+
+def test_flags_are_wrong_where_the_truth_says_so(
+    odd: SimulatedCatalog, odd_items: list[pystac.Item]
+) -> None:
+    offsets = json.loads((odd.truth / "offsets.json").read_text())
+    assert offsets.keys() == {item.id for item in odd_items}
+    states = defaultdict(set)
+    for item in odd_items:
+        states[radiometric_state(item)].add(offsets[item.id])
+    # Only a denied removal after 04.00 may be a lie.
+    assert states == {(False, False): {0}, (True, True): {0}, (True, False): {0, -1000}}
+    for item in odd_items:
+        darkest = np.quantile(read(item, "swir22")[read(item, "swir22") > 0], 0.01)
+        if item.properties["eo:cloud_cover"] < 20:
+            assert (darkest >= 1000) == (offsets[item.id] == -1000)
+
+
+def test_snow_is_bright_classified_and_part_of_the_truth(
+    odd: SimulatedCatalog, odd_items: list[pystac.Item]
+) -> None:
+    days = {d["date"]: d for d in json.loads((odd.truth / "dates.json").read_text())}
+    white = {day for day, sky in days.items() if sky.get("snow_fraction", 0) > 0.5}
+    assert white
+    assert {day[5:7] for day in white} <= {"12", "01", "02"}
+    told = {day_of(i): i.properties["s2:snow_ice_percentage"] for i in odd_items if "_0_L2A" in i.id}
+    clear_white = [day for day in white if days[day]["clear_fraction"] > 0.9]
+    assert all(told[day] > 20 for day in clear_white)
+    for day in white:
+        with rasterio.open(odd.truth / "reflectance" / f"{day}.tif") as raster:
+            truth = dict(zip(raster.descriptions, raster.read() / 1e4 - 0.1, strict=True))
+        assert np.median(truth["B03"]) > 0.4
+        assert np.median(truth["B12"]) < 0.2
+
+
+def test_extras_change_nothing_unless_asked_for(made: SimulatedCatalog, odd: SimulatedCatalog) -> None:
+    extras = {"split_strips", "wrong_flags", "snow"}
+    plain, asked = (json.loads((m.folder / "simulation.json").read_text()) for m in (made, odd))
+    assert not extras & plain.keys()
+    assert extras <= asked.keys()
+    assert not (made.truth / "offsets.json").exists()
+    told = (odd.folder / "README.md").read_text()
+    for word in ("two datastrips", "offsets.json", "Snow lies"):
+        assert word in told
+        assert word not in (made.folder / "README.md").read_text()
+
+
+def test_all_of_it_is_valid_stac(odd: SimulatedCatalog, odd_items: list[pystac.Item]) -> None:
+    """Against the core schemas that pystac brings along; those of extensions lie on the network."""
+    validate = JsonSchemaSTACValidator().validate_core
+    catalog = pystac.Catalog.from_file(str(odd.catalog))
+    (collection,) = catalog.get_children()
+    objects = [catalog, collection, *odd_items]
+    for one in objects:
+        content = json.loads(Path(one.get_self_href()).read_text())
+        assert validate(content, one.STAC_OBJECT_TYPE, "1.1.0")
+    broken = json.loads(Path(odd_items[0].get_self_href()).read_text()) | {"bbox": "everywhere"}
+    with pytest.raises(pystac.STACValidationError):
+        validate(broken, pystac.STACObjectType.ITEM, "1.1.0")
+
+
 # ---------------------------------------------------------------- what can go wrong
 
 
@@ -533,12 +645,18 @@ def test_parent_that_is_a_file_is_one_line_and_exit_code_1(tmp_path: Path) -> No
 def test_command_writes_a_catalogue_and_says_where(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("sits-data")), "simulate", "farm", "--size", "96"]
     done = subprocess.run(
-        [*command, "--dates", "16", "--json"], cwd=tmp_path, capture_output=True, text=True, check=True
+        [*command, "--dates", "16", "--json", "--split-strips", "--wrong-flags", "--snow"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     summary = json.loads(done.stdout)
     assert pystac.Catalog.from_file(str(tmp_path / summary["catalog"])).id == "sits-data-simulated"
     assert summary["dates"] == 16
     assert "16/16" in done.stderr
+    extras = json.loads((tmp_path / "farm" / "simulation.json").read_text())
+    assert (extras["split_strips"], extras["wrong_flags"], extras["snow"]) == (True, True, True)
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert again.returncode == 1
     assert "--overwrite" in again.stderr

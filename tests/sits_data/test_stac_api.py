@@ -7,6 +7,7 @@ import pystac_client
 import pytest
 import shapely
 from flavours import SCENES, Scene
+from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from stac_api import StacApi
 
@@ -24,7 +25,7 @@ def clear(scene: Scene) -> bool:
 
 
 CLEAR = {"op": "<", "args": [{"property": "eo:cloud_cover"}, 30]}
-TILE = {"op": "=", "args": [{"property": "grid:code"}, "MGRS-31UFS"]}
+TILE = {"op": "=", "args": [{"property": "s2:mgrs_tile"}, "31UFS"]}
 CHECKS: dict[str, tuple[dict[str, Any], Callable[[Scene], bool]]] = {
     "all by POST": ({"method": "POST"}, lambda _: True),
     "all by GET": ({"method": "GET"}, lambda _: True),
@@ -49,8 +50,8 @@ CHECKS: dict[str, tuple[dict[str, Any], Callable[[Scene], bool]]] = {
 }  # fmt: skip
 
 
-def client(apis: StacApi, dialect: str = "cdse") -> pystac_client.Client:
-    """One whose requests wait as they are told; CDSE's dialect knows every extension."""
+def client(apis: StacApi, dialect: str = "planetary-computer") -> pystac_client.Client:
+    """One whose requests wait as they are told."""
     io = StacApiIO(max_retries=PoliteRetry(total=20))
     return pystac_client.Client.open(f"{apis.url}/{dialect}", stac_io=io)
 
@@ -58,7 +59,8 @@ def client(apis: StacApi, dialect: str = "cdse") -> pystac_client.Client:
 @pytest.mark.parametrize("check", CHECKS)
 def test_search_gives_what_the_list_has(check: str, apis: StacApi) -> None:
     settings, wanted = CHECKS[check]
-    found = client(apis).search(collections=["sentinel-2-l2a"], **settings)
+    api = client(apis, "earth-search" if "query" in settings else "planetary-computer")
+    found = api.search(collections=["sentinel-2-l2a"], **settings)
     when = [item.datetime.replace(tzinfo=None) for item in found.items() if item.datetime]
     assert sorted(when) == [scene.when for scene in SCENES if wanted(scene)]
     assert len(when) == len(set(when)) > 0
@@ -91,6 +93,12 @@ def test_search_gives_only_the_fields_asked_for(apis: StacApi) -> None:
 def test_search_counts_what_matches(apis: StacApi) -> None:
     found = client(apis).search(intersects=BRUSSELS, limit=2)
     assert found.matched() == len(list(found.items())) == sum(map(here, SCENES))
+
+
+def test_cdse_refuses_the_sixth_request_of_a_second(apis: StacApi) -> None:
+    api = pystac_client.Client.open(f"{apis.url}/cdse", stac_io=StacApiIO(max_retries=None))
+    with pytest.raises(APIError, match="slow down"):
+        list(api.search(limit=2).items())
 
 
 def test_dialects_advertise_what_they_are(apis: StacApi) -> None:

@@ -20,6 +20,7 @@ from made_up_cube import BANDS, DATES, NORTH, SHAPE, WEST, write_cube
 
 import sits_data.store.write as write_module
 from sits_data.cli import main
+from sits_data.drafts import drafting
 from sits_data.errors import (
     DamagedCube,
     DamagedStore,
@@ -43,7 +44,7 @@ from sits_data.manifest import (
 from sits_data.orders import order
 from sits_data.planar import gather
 from sits_data.store import open_store, planarize, verify_store
-from sits_data.store.resume import drafting
+from sits_data.store.read import is_store
 from sits_data.store.shards import Shards
 from sits_data.store.transpose import copy_columns
 
@@ -240,7 +241,7 @@ def test_an_interruption_midway_leaves_a_draft_that_only_the_same_work_continues
         with pytest.raises(KeyboardInterrupt):
             planarize(folder / "field.zarr", tmp_path / "s", recipe=recipe)
     draft = tmp_path / ".s.partial"
-    assert sorted(file.name for file in tmp_path.iterdir()) == [".s.partial", "whole"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".s.partial", "whole", "whole.item.json"]
     blocks = draft.joinpath("log").read_text().splitlines()[1:]
     assert blocks == ["block 0 0", "block 0 512", "block 512 0", "block 512 512"]
     # One block is forgotten, its pixels spoilt: it is written again, the others are not.
@@ -315,13 +316,14 @@ def test_killed_at_any_moment_the_same_command_finishes(site, tmp_path):
     if not out.exists():
         subprocess.run(command, check=True, capture_output=True)
     assert _files(out) == _files(tmp_path / "whole")
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["s.planar", "whole"]
+    left = {file.name for file in tmp_path.iterdir()} - {"s.planar.item.json"}
+    assert left == {"s.planar", "whole", "whole.item.json"}
 
 
 def test_two_processes_do_not_write_one_store(site, tmp_path):
     folder, _ = site
     with (
-        drafting(tmp_path / "s", "other work", overwrite=False),
+        drafting(tmp_path / "s", "other work", what="a store", is_one=is_store, overwrite=False),
         pytest.raises(OutputExists, match=r"another process is writing .*/s; wait for it"),
     ):
         planarize(folder / "field.zarr", tmp_path / "s", recipe=_recipe(folder))
@@ -385,7 +387,7 @@ def test_overwrite_replaces_a_store_and_nothing_else(site, tmp_path):
         planarize(folder / "field.zarr", out, recipe=recipe)
     planarize(folder / "field.zarr", out, recipe=_recipe(folder, orders=()), overwrite=True)
     assert open_store(out).manifest.orders == ()
-    assert [file.name for file in tmp_path.iterdir()] == ["s"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["s", "s.item.json"]
     (tmp_path / "photos").mkdir()
     with pytest.raises(OutputExists, match="is not a planar store; choose another place"):
         planarize(folder / "field.zarr", tmp_path / "photos", recipe=recipe, overwrite=True)

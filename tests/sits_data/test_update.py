@@ -126,10 +126,31 @@ def test_nothing_new_changes_nothing(tmp_path: Path) -> None:
     assert not (state_folder(out) / NEXT).exists()
 
 
+def test_same_update_again_tries_what_could_not_be_read(tmp_path: Path) -> None:
+    products = daily(5)
+    out = first(tmp_path, products)
+    raster = tmp_path / "catalogue/items" / products[4].id / "B11.tif"
+    good = raster.read_bytes()
+    raster.write_bytes(good[:100])
+    skip = BuildOptions(on_error="skip")
+    for _ in range(2):
+        result = update_cube(out, end=date(2020, 1, 5), options=skip)
+        assert [row.unit.time for row in result.failed] == [4]
+        assert open_raw(out).attributes["units_failed"] == 1
+    raster.write_bytes(good)
+    assert not update_cube(out, end=date(2020, 1, 5), options=skip).failed
+    before = files(out)
+    assert update_cube(out, end=date(2020, 1, 5)).added == ()
+    assert files(out) == before
+    catalog = tmp_path / "catalogue/catalog.json"
+    whole = build_cube(request(catalog, end=date(2020, 1, 5)), tmp_path / "whole.zarr")
+    assert files(out) == files(whole.path)
+
+
 def test_bad_updates_say_what_to_do(tmp_path: Path) -> None:
     out = first(tmp_path, daily(3))
-    with pytest.raises(InvalidRequest, match="later --end"):
-        update_cube(out, end=FIRST_END)
+    with pytest.raises(InvalidRequest, match="no earlier --end"):
+        update_cube(out, end=date(2020, 1, 2))
     with pytest.raises(NotACube, match="not a cube"):
         update_cube(tmp_path / "none.zarr", end=date(2020, 1, 5))
     (state_folder(out) / "plan.json").unlink()

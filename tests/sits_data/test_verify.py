@@ -5,6 +5,7 @@ from installed import Run
 from tiny_catalogue import daily, request, write_aoi, write_catalogue
 
 from sits_data.build import build_cube
+from sits_data.derive import composite_cube
 from sits_data.errors import NotACube
 from sits_data.ledger import state_folder
 from sits_data.status import cube_status
@@ -23,7 +24,8 @@ def rebuild(cube: Path) -> None:
 
 def test_whole_cube(cube: Path) -> None:
     found = verify_cube(cube)
-    assert (found.files, found.damaged, found.checksums) == (9, (), True)
+    assert (found.files, found.damaged) == (9, ())
+    assert found.compared_with == "checksums of its chunks"
 
 
 @pytest.mark.parametrize("name", ["reflectance/c/1/0/0/0", "scl/c/1/0/0", "qa/c/1/0/0"])
@@ -56,9 +58,26 @@ def test_looking_does_not_mend(cube: Path) -> None:
 def test_cube_without_a_ledger_is_decoded(cube: Path) -> None:
     (state_folder(cube) / "ledger.jsonl").unlink()
     found = verify_cube(cube)
-    assert (found.files, found.damaged, found.checksums) == (9, (), False)
+    assert (found.files, found.damaged) == (9, ())
+    assert found.compared_with == "the checksum of its item"
+    good = (cube / "scl/c/2/0/0").read_bytes()
     (cube / "scl/c/2/0/0").write_bytes(b"nonsense")
     assert len(verify_cube(cube).damaged) == 1
+    (cube / "scl/c/2/0/0").unlink()
+    assert "not those of c.zarr.item.json" in verify_cube(cube).damaged[0]
+    (cube / "scl/c/2/0/0").write_bytes(good)
+    (cube.parent / "c.zarr.item.json").unlink()
+    assert verify_cube(cube).compared_with == "nothing, only decoded"
+
+
+def test_hole_in_a_derived_cube_is_found(cube: Path) -> None:
+    out = cube.with_name("monthly.zarr")
+    composite_cube(cube, out)
+    assert not verify_cube(out).damaged
+    next(p for p in (out / "reflectance/c").rglob("*") if p.is_file()).unlink()
+    assert len(verify_cube(out).damaged) == 1
+    with pytest.raises(NotACube, match=r"is derived from c\.zarr"):
+        cube_status(out)
 
 
 def test_no_cube(tmp_path: Path) -> None:

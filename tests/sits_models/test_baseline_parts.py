@@ -94,9 +94,13 @@ def test_date_code_is_the_season_the_year_and_zeros() -> None:
     assert code[0, :, 2:].tolist() == [[1, 0, 0, 0], [1, 0, 0, 0]]  # 365 days are not yet a year
 
 
+@pytest.mark.parametrize("colours", [None, (2, 1, 0)])
 @pytest.mark.parametrize("there", [True, False])
 def test_weights_of_photographs(
-    there: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    there: bool,
+    colours: tuple[int, ...] | None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """With the real loading of timm, but for the download."""
     torch.manual_seed(0)
@@ -111,16 +115,20 @@ def test_weights_of_photographs(
     monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", download)
     monkeypatch.setattr("timm.models._builder.load_state_dict_from_url", download)
     with caplog.at_level(logging.WARNING, "sits_models"):
-        made = TimmCNN(3, network="resnet10t", pretrained=True)
+        made = TimmCNN(4, network="resnet10t", pretrained=True, colours=colours)
     if not there:
         assert made.starts_from is None
         assert "no route to host): it starts from random weights" in caplog.text
         return
     assert made.starts_from == "ImageNet (timm, resnet10t)"
     first = dict(made.network.named_parameters())["conv1.0.weight"]
-    # Three bands and three more channels: the mean of three filters six times, half as strong.
-    expected = published["conv1.0.weight"].mean(1, keepdim=True).repeat(1, 6, 1, 1) * 0.5
-    torch.testing.assert_close(first, expected)
+    # Four bands and three more channels: the mean of three filters, 3 / 7 as strong.
+    learned = published["conv1.0.weight"]
+    expected = learned.mean(1, keepdim=True).repeat(1, 7, 1, 1)
+    if colours:
+        expected[:, [2, 1, 0]] = learned
+    torch.testing.assert_close(first, expected * 3 / 7)
+    torch.testing.assert_close(first.sum(1), learned.sum(1))  # a grey picture is answered alike
 
 
 def test_missing_weights_are_asked_for_once(

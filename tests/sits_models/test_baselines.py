@@ -274,6 +274,8 @@ def test_a_tiny_task_overfits(key: str) -> None:
         ("ltae", {}, 2 * 256 * 24 - 2 * 256 - (10 * 128 + 128), 112_000),  # the projection is ours
         ("series_transformer", {"in_channels": 13}, 9 * 64 + 9, 168_969),
         ("timm_resnet18", {"in_channels": 0, "stride": 32}, 512 * 1000 + 1000, 11_689_512),
+        # 1 235 496 with the classifier of 1 000 classes.
+        ("deepstar_cviu2021", {"in_channels": 3}, 512 * 1000 + 1000, 1_235_496),
         ("lstm", {"year_waves": 0}, 0, 4 * 256 * 268 + 2 * 4 * 256 * 514),
         ("gru", {"year_waves": 0}, 0, 3 * 256 * 268 + 2 * 3 * 256 * 514),
         ("conv_lstm", {"year_waves": 0}, 0, 256 * (75 * 9 + 1) + 256 * (128 * 9 + 1)),
@@ -328,6 +330,7 @@ def test_bags_of_walks_are_no_chips() -> None:
             {"network": "mobilenetv3_small_050"},
             "which timm cannot cut, must be 32, got 16",
         ),
+        ("timm_resnet18", {"colours": [3, 2, 10]}, r"three bands of positions 0 to 9, got \[3, 2, 10\]"),
         ("timm_resnet18", {"stride": 3}, "the stride of resnet18 must be one of 2, 4, 8, 16, 32, got 3"),
     ],
 )

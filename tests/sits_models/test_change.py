@@ -225,19 +225,28 @@ def test_periods_that_cannot_be(periods: list[str], message: str) -> None:
 
 
 @pytest.mark.real
-def test_deforestation_of_real_series() -> None:
-    """481 pixels of Rondonia, 42 of them cleared between August 2018 and July 2019.
+@pytest.mark.parametrize(
+    ("file", "cleared"),
+    [("rondonia_s2_deforestation_T20LKP", 42), ("rondonia_l8_deforestation", 40)],
+)
+def test_deforestation_of_real_series(file: str, cleared: int) -> None:
+    """Pixels of Rondonia, of which some were cleared between August 2018 and July 2019.
 
     In the east they are learned, in the west they are found; a check of the code, not a result.
     """
     if not SERIES.is_dir():
         pytest.skip(f"{SERIES} is absent")
-    series = np.load(SERIES / "rondonia_s2_deforestation_T20LKP.npz")
+    series = np.load(SERIES / f"{file}.npz")
     label = torch.from_numpy((series["label"] == "Deforestation").astype(np.int64))
+    assert label.sum() == cleared
     east = torch.from_numpy(series["lon"] > np.median(series["lon"]))
     seed_everything(0, verbose=False)
     model = ChangeDetection(
-        ["2019-02-01"], in_channels=7, num_classes=2, class_weights=[0.6, 5.0], lr=1e-3
+        ["2019-02-01"],
+        in_channels=len(series["bands"]),
+        num_classes=2,
+        class_weights=[0.6, 5.0],
+        lr=1e-3,
     )
     loader = DataLoader(list(_batches(series, label, east)), batch_size=None)  # type: ignore[arg-type]
     Trainer(**QUIET, max_epochs=25).fit(model, loader, loader)

@@ -9,13 +9,14 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
+import timm
 import torch
 import yaml
 from click.testing import CliRunner, Result
 from torch import Tensor, nn
 
 from sits_data import open_store
-from sits_models.backbones import Features
+from sits_models.backbones import Features, photographs
 from sits_models.bench.classify import classify_pixels
 from sits_models.bench.design import Design
 from sits_models.bench.problem import pose
@@ -493,6 +494,24 @@ def test_recipe_of_the_paper(
         "in_channels": 4, "bands": [3, 2, 1], "pretrained": False, "fit": fit, "side": 224
     }  # fmt: skip
     assert load_backbone(out).fit == fit
+
+
+def test_recipe_of_today_starts_from_photographs(
+    parcels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = timm.create_model("resnet18").state_dict()
+    monkeypatch.setattr(photographs, "_missing", set())
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", lambda *_, **__: dict(learned))
+    out = tmp_path / "run"
+    words = ["--from-scratch", "--store", parcels, "--recipe", "deepstar", *FOLDS, "--out", out]
+    result = run(*words, "--max-steps=1", "--data.batch_size=2", "--data.walks=1", "--model.lr=0")
+    assert result.exit_code == 0, result.stderr
+    assert "random weights" not in result.stdout
+    first = dict(load_backbone(out).named_parameters())["network.conv1.weight"]
+    # Bands are blue, green, red and near infrared; three more channels are the flag and the date.
+    torch.testing.assert_close(first[:, [2, 1, 0]], learned["conv1.weight"] * 3 / 7)
+    mean = learned["conv1.weight"].mean(1) * 3 / 7
+    torch.testing.assert_close(first[:, 3:], mean[:, None].expand(-1, 4, -1, -1))
 
 
 @pytest.mark.parametrize("recipe", ["deepstar", "deepstar-gstr"])

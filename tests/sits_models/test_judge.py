@@ -1,5 +1,6 @@
 """The judge: cells that are kept, floors that come by themselves, rows that can be made again."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -76,7 +77,12 @@ def test_every_model_stands_beside_every_floor(bench: tuple[Path, Result], parce
         assert set(row["above"]) == (set() if row["floor"] else FLOORS)
         assert row["macro_f1"]["low"] <= row["macro_f1"]["value"] <= row["macro_f1"]["high"]
         assert (row["ece"] is not None) == (row["reader"] in ("linear", "fine-tuned"))
-    notes = json.loads((out / "bench.json").read_text())["notes"]
+    told = json.loads((out / "bench.json").read_text())
+    manifest = hashlib.sha256((parcels / "manifest.json").read_bytes()).hexdigest()
+    assert told["data"] == {str(parcels): manifest[:16]}
+    assert len(told["code"]) == 16
+    assert all(row["seconds"] > 0 for row in rows if row["reader"] == "fine-tuned")
+    notes = told["notes"]
     assert notes == ["tiny on parcels.planar: pretraining saw the pixels of this store, those of test "
                      "regions too, but no labels"]  # fmt: skip
     assert "raw features, ridge (floor)" in (out / "table.md").read_text()

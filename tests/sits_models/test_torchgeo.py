@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sits_data import planarize
 from sits_data.store import ColumnLabels, Parcels, Recipe
+from sits_models import tasks
 from sits_models.data import PlanarDataModule
 
 pytestmark = [
@@ -88,20 +89,57 @@ def ready(root: Path, **settings: object) -> PlanarDataModule:
     return data
 
 
-def test_our_task_is_trained_by_torchgeos_command(fields: Path, fit: Callable[..., Path]) -> None:
-    from sits_models.tasks import RegionClassification
-
+@pytest.mark.parametrize(
+    ("name", "store", "settings", "outputs"),
+    [
+        ("RegionClassification", "fields", {"data.dates": 12}, (11,)),
+        ("PixelSegmentation", "chips", {"data.length": 32}, (32, 11)),
+        (
+            "PixelSegmentation",
+            "chips",
+            {"model.backbone": "conv_lstm", "data.form": "chip", "model.loss": "dice"},
+            (16, 16, 11),
+        ),
+        ("ChangeDetection", "changing", {"model.periods": "[2022-01-01]", "model.loss": "focal"}, (2,)),
+        (
+            "ChangeDetection",
+            "changing",
+            {
+                "model.periods": "[2021-07-01,2022-01-01]",
+                "model.each": "true",
+                "data.targets": "[changed_in_2021,changed]",
+            },
+            (2,),
+        ),
+    ],
+)
+def test_our_tasks_are_trained_by_torchgeos_command(
+    name: str,
+    store: str,
+    settings: dict[str, object],
+    outputs: tuple[int, ...],
+    request: pytest.FixtureRequest,
+    fit: Callable[..., Path],
+) -> None:
+    root = request.getfixturevalue(store)
     checkpoint = fit(
-        "--trainer.max_epochs=3",
-        "--model=sits_models.tasks.RegionClassification",
+        "--trainer.max_epochs=2",
+        f"--model=sits_models.tasks.{name}",
         "--data=sits_models.data.PlanarDataModule",
-        f"--data.root={fields}",
-        "--data.dates=12",
+        f"--data.root={root}",
+        "--data.folds=2",
+        "--data.gap_m=0",
+        *(f"--{flag}={value}" for flag, value in settings.items()),
     )
-    task = RegionClassification.load_from_checkpoint(checkpoint, weights_only=True)
-    data = ready(fields)
+    task = getattr(tasks, name).load_from_checkpoint(checkpoint, weights_only=True)
+    data = ready(root, folds=2, gap_m=0, length=32, form=str(settings.get("data.form", "curve")))
     batch = data.views.draw(next(iter(data.val_dataloader())))
-    assert task(batch).shape == (len(batch["label"]), len(data.classes))
+    if "data.targets" in settings:
+        batch["target"] = torch.ones_like(batch["region"])
+    with torch.inference_mode():
+        scores = task.eval().predict_step(batch, 0)
+    assert scores.shape == (len(batch["label"]), *outputs)
+    torch.testing.assert_close(scores.sum(-1), torch.ones(scores.shape[:-1]))
 
 
 def test_our_method_is_trained_by_torchgeos_command(fields: Path, fit: Callable[..., Path]) -> None:

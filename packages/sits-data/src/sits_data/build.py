@@ -8,41 +8,37 @@ bounded by the window, whatever the size of the cube.
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, Never
 from urllib.parse import urlparse
 
 from tqdm import tqdm
 
 from sits_data.access import access_of
-from sits_data.cube import create_cube, is_cube, mark_complete, open_raw
+from sits_data.cube import QA_SETTINGS, create_cube, is_cube, mark_complete, open_raw
 from sits_data.engine import Workers, on_cluster, on_threads
 from sits_data.errors import NotACube, OutputExists, SitsDataError, UnreadableSource
-from sits_data.fill import How, Task, fill
+from sits_data.fill import How, Task, fill, rectangles
 from sits_data.grid import BLOCK_PX
 from sits_data.ledger import Ledger, Row, Unit, open_ledger, state_folder
-from sits_data.mask import MaskName
+from sits_data.mask import MaskName, Refinement
 from sits_data.output import writing_to
+from sits_data.persist import OnError, run_tasks
 from sits_data.plan import CubePlan, Request
 from sits_data.planning import Search, check_request, plan_cube, search_items
+from sits_data.provenance import item_file, write_cube_item
 from sits_data.rasters import Loader, RasterReader, check_loader
 from sits_data.screen import screen_days
 from sits_data.threads import available_cores
 from sits_data.units import chunk_file, chunk_of, sweep_partial
 from sits_data.unread import worth_reading
 
-OnError = Literal["retry", "skip", "raise"]
-
 WINDOW_BLOCKS = 4
 REMOTE_THREADS = 16
 """Over a network a thread mostly waits; a few more than cores cost nothing."""
-
-GIVE_UP_AFTER = 20
-"""Tasks in a row that cannot be read: then it is the catalogue, the network or the disk."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +68,14 @@ class BuildOptions:
 
     def how(self, request: Request) -> How:
         """What a worker needs to know of it."""
-        reader = RasterReader(self.loader, access_of(request.catalog), self.tries)
-        return How(reader, self.deadline_s, self.skip_below, self.mask, self.on_error == "skip")
+        return How(
+            reader=RasterReader(self.loader, access_of(request.catalog), self.tries),
+            deadline_s=self.deadline_s,
+            refinement=request.refinement,
+            skip_below=self.skip_below,
+            mask=self.mask,
+            mark_failed=self.on_error == "skip",
+        )
 
     @contextmanager
     def workers(self, plan: CubePlan) -> Iterator[Workers]:
@@ -149,6 +151,8 @@ def build_cube(
             plan = _find_plan(request, out, ledger, search, options, overwrite=overwrite)
             resumed = fill_cube(plan, out, ledger, options, progress=progress)
             mark_complete(out, failed=len(ledger.failed))
+            if len(ledger.done) > resumed or not item_file(out).is_file():
+                write_cube_item(out)
         return BuildResult(
             path=out,
             plan=plan,
@@ -178,7 +182,7 @@ def fill_cube(
     ledger: Ledger,
     options: BuildOptions,
     *,
-    first_day: int = 0,
+    wanted: Callable[[Unit], bool] = lambda _: True,
     plan_name: str = "plan.json",
     progress: bool = False,
 ) -> int:
@@ -189,23 +193,24 @@ def fill_cube(
         out: the cube.
         ledger: of the cube.
         options: how.
-        first_day: index of the first day to look at.
+        wanted: whether a unit is to be done now, if it is not done.
         plan_name: file of the plan in the state folder.
         progress: show a bar on stderr.
     """
     sweep_partial(out)
     done = still_done(plan, out, ledger, options)
-    work = partial(
-        fill, out.resolve(), (state_folder(out) / plan_name).resolve(), plan.hash,
-        how=options.how(plan.request),
-    )  # fmt: skip
-    tasks = [task for task in pending(plan, done) if task.time >= first_day]
+    how = options.how(plan.request)
+    if (settings := open_raw(out, allow_incomplete=True).attributes.get(QA_SETTINGS)) is not None:
+        how = replace(how, refinement=Refinement(**{k: settings[k] for k in Refinement.model_fields}))
+    plan_file = (state_folder(out) / plan_name).resolve()
+    work = partial(fill, out.resolve(), plan_file, plan.hash, how=how)
+    tasks = list(pending(plan, done, wanted))
     total = len(done) + sum(len(task.units) for task in tasks)
     bar = tqdm(total=total, initial=len(done), unit="unit", desc="build", disable=not progress)
     with bar, writing_to(out):
         if tasks:
             with options.workers(plan) as workers:
-                _run(workers, work, tasks, ledger, options.on_error, bar)
+                run_tasks(workers, work, tasks, ledger, options.on_error, bar)
     return len(done)
 
 
@@ -220,8 +225,8 @@ def still_done(plan: CubePlan, out: Path, ledger: Ledger, options: BuildOptions)
     return done - worth_reading(out, plan, unread, mask=options.mask, at_least=options.skip_below)
 
 
-def pending(plan: CubePlan, done: set[Unit]) -> Iterator[Task]:
-    """What is left to do, day by day; where some blocks are not wanted, block by block."""
+def pending(plan: CubePlan, done: set[Unit], wanted: Callable[[Unit], bool]) -> Iterator[Task]:
+    """What is left to do, day by day; where some blocks are not asked for, block by block."""
     chosen = plan.request.blocks
     side = BLOCK_PX * (WINDOW_BLOCKS if chosen is None else 1)
     for index in range(len(plan.days)):
@@ -229,10 +234,10 @@ def pending(plan: CubePlan, done: set[Unit]) -> Iterator[Task]:
             rows = range(window.y // BLOCK_PX, -(-(window.y + window.height) // BLOCK_PX))
             cols = range(window.x // BLOCK_PX, -(-(window.x + window.width) // BLOCK_PX))
             units = (Unit(index, row, col) for row in rows for col in cols)
-            wanted = (u for u in units if chosen is None or (u.row, u.col) in chosen)
-            missing = tuple(unit for unit in wanted if unit not in done)
-            if missing:
-                yield Task(index, window, missing)
+            asked = (u for u in units if chosen is None or (u.row, u.col) in chosen)
+            missing = tuple(unit for unit in asked if unit not in done and wanted(unit))
+            for part in rectangles(missing):
+                yield Task(index, window, missing).of(part)
 
 
 def default_threads(plan: CubePlan) -> int:
@@ -243,61 +248,6 @@ def default_threads(plan: CubePlan) -> int:
         for href in scene.hrefs.values()
     )
     return REMOTE_THREADS if remote else available_cores()
-
-
-@dataclass
-class _Failures:
-    """What could not be read in one pass over the tasks.
-
-    Args:
-        tasks: a task a unit, to try again.
-        first: why the first could not.
-        in_a_row: tasks that failed since the last that did not.
-    """
-
-    tasks: list[Task] = field(default_factory=list)
-    first: str = ""
-    in_a_row: int = 0
-
-
-def _run(
-    workers: Workers, work: partial[list[Row]], tasks: list[Task], ledger: Ledger, on_error: OnError,
-    bar: "tqdm[Never]",
-) -> None:  # fmt: skip
-    """Run all tasks; what fails is tried once more at the end, unless it is to be skipped or raised."""
-    for last in (on_error != "retry", True):
-        failures = _Failures()
-        for task, rows in workers.run(work, tasks):
-            for row in rows:
-                ledger.record(row)
-                bar.update(row.state != "failed" or on_error == "skip")
-            _note(failures, task, rows)
-            given_up = on_error == "retry" and failures.in_a_row >= GIVE_UP_AFTER
-            if failures.tasks and (on_error == "raise" or given_up):
-                break
-        if on_error == "skip" or not failures.tasks:
-            return
-        if last or failures.in_a_row >= GIVE_UP_AFTER:
-            raise UnreadableSource(_stopped(failures, ledger, on_error))
-        tasks = failures.tasks
-
-
-def _note(failures: _Failures, task: Task, rows: list[Row]) -> None:
-    failed = [row for row in rows if row.state == "failed"]
-    failures.tasks += [task.of((row.unit,)) for row in failed]
-    failures.first = failures.first or (failed[0].why if failed else "")
-    failures.in_a_row = failures.in_a_row + 1 if len(failed) == len(rows) else 0
-
-
-def _stopped(failures: _Failures, ledger: Ledger, on_error: OnError) -> str:
-    if on_error == "raise":
-        return failures.first
-    count = len(failures.tasks)
-    what = "1 unit" if count == 1 else f"{count} units"
-    return (
-        f"{what} could not be read, {len(ledger.done)} are done; the first: {failures.first}; "
-        "--on-error skip finishes the cube without them"
-    )
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -341,10 +291,21 @@ def _find_plan(
         old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=out.parent))
         out.rename(old / out.name)
         shutil.rmtree(old)
+        _forget_all_but_the_ledger(out)
     ledger.clear()
     plan.write(state_folder(out) / "plan.json")
     create_cube(out, plan)
     return plan
+
+
+def _forget_all_but_the_ledger(out: Path) -> None:
+    """Remove what lies beside a cube that is replaced: its item, its plan, its shifts."""
+    item_file(out).unlink(missing_ok=True)
+    for beside in state_folder(out).iterdir():
+        if beside.is_dir():
+            shutil.rmtree(beside)
+        elif beside.name != "ledger.jsonl":
+            beside.unlink()
 
 
 def _is_unfinished(request: Request, out: Path) -> bool:

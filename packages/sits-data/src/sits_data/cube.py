@@ -7,14 +7,12 @@ in each array, written under another name and renamed into place.
 
 import json
 import shutil
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import geopandas as gpd
@@ -26,25 +24,22 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
-from zarr.codecs import BloscCodec
-from zarr.errors import ZarrUserWarning
 
 from sits_data.aoi import features_frame
+from sits_data.arrays import consolidate, create_chunked, write_coordinate
 from sits_data.bands import DN_OFFSET, DN_SCALE
-from sits_data.errors import DamagedCube, IncompleteCube, NotACube
-from sits_data.grid import BLOCK_PX
+from sits_data.errors import DamagedCube, IncompleteCube, MissingArray, NotACube
 from sits_data.mask import QA, MaskName, clear_pixels, strict_classes
 from sits_data.output import write_atomically, writing_to
 from sits_data.plan import CubePlan
 from sits_data.threads import available_cores
-from sits_data.units import COMPRESSION_LEVEL, read_chunk
+from sits_data.units import read_chunk
 
 SCHEMA = "sits-cube"
 SCHEMA_VERSION = 1
+VALUES_SCHEMA = "sits-values"
+"""Of derived cubes that have no reflectance, such as those of indices."""
 NOT_READ = int(QA.NOT_READ)
-
-COORDINATE_CHUNK = 1024
-"""Along time and scenes; of one length, so that a longer coordinate's chunks hold a shorter one's."""
 
 QA_SETTINGS = "qa_settings"
 """Attribute: detectors and distances that `qa` follows since it was made anew; absent as built."""
@@ -77,6 +72,14 @@ class RawCube:
         """Canonical ids, in the order of the band axis."""
         return tuple(str(band) for band in self.read("band"))
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Arrays of a derived cube that has no reflectance, such as `NDVI`; else none."""
+        if "reflectance" in self.group:
+            return ()
+        images = (name for name, array in self.group.arrays() if array.ndim > 2 and name != "qa")
+        return tuple(sorted(images))
+
     @cached_property
     def dates(self) -> NDArray[np.int32]:
         """Solar days, (time,), as days since 1970-01-01."""
@@ -90,7 +93,7 @@ class RawCube:
     @property
     def chunk_px(self) -> int:
         """Side of a chunk in pixels."""
-        return int(self.array("reflectance").chunks[-1])
+        return int(self.array("qa").chunks[-1])
 
     @cached_property
     def sources(self) -> dict[str, Any]:
@@ -116,7 +119,16 @@ class RawCube:
         return every if chosen is None else len(chosen)
 
     def array(self, name: str) -> "zarr.Array[Any]":
-        """One of the group's arrays."""
+        """One of the group's arrays.
+
+        Raises:
+            MissingArray: there is none of that name.
+        """
+        if name not in self.group:
+            raise MissingArray(
+                f"{self.path} has no array {name}"
+                + ("; derived cubes have none, use the mask standard" if name == "scl" else "")
+            )
         array = self.group[name]
         assert isinstance(array, zarr.Array)
         return array
@@ -183,22 +195,28 @@ def create_cube(path: Path, plan: CubePlan) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         group = zarr.create_group(partial, zarr_format=3, attributes=_attributes(plan, "building"))
         pixels = ("time", "y", "x")
-        _chunked(
-            group, "reflectance", (times, bands, height, width), ("time", "band", "y", "x"), "uint16",
-            0, {
+        create_chunked(
+            group, "reflectance", (times, bands, height, width), dims=("time", "band", "y", "x"),
+            dtype="uint16", fill=0, attributes={
                 "_FillValue": 0, "scale_factor": DN_SCALE, "add_offset": DN_OFFSET,
                 "long_name": "surface reflectance", "units": "1",
             },
         )  # fmt: skip
-        _chunked(group, "scl", (times, height, width), pixels, "uint8", 0, _SCL_ATTRIBUTES)
-        _chunked(group, "qa", (times, height, width), pixels, "uint8", NOT_READ, _QA_ATTRIBUTES)
+        create_chunked(
+            group, "scl", (times, height, width), dims=pixels, dtype="uint8", fill=0,
+            attributes=_SCL_ATTRIBUTES,
+        )  # fmt: skip
+        create_chunked(
+            group, "qa", (times, height, width), dims=pixels, dtype="uint8", fill=NOT_READ,
+            attributes=_QA_ATTRIBUTES,
+        )  # fmt: skip
         if plan.needs_scene_index:
-            _chunked(
-                group, "scene_index", (times, height, width), pixels, "int16", -1,
-                {"long_name": "index along the dimension scene, -1 = none"},
+            create_chunked(
+                group, "scene_index", (times, height, width), dims=pixels, dtype="int16", fill=-1,
+                attributes={"long_name": "index along the dimension scene, -1 = none"},
             )  # fmt: skip
         _write_coordinates(group, plan)
-        _consolidate(partial)
+        consolidate(partial)
         partial.rename(path)
 
 
@@ -241,8 +259,13 @@ def open_cube(path: str | Path, *, allow_incomplete: bool = False) -> xr.Dataset
     return xr.decode_cf(dataset, decode_coords="all")
 
 
-def open_raw(path: str | Path, *, allow_incomplete: bool = False) -> RawCube:
+def open_raw(path: str | Path, *, allow_incomplete: bool = False, allow_values: bool = False) -> RawCube:
     """Open a cube as it lies on disk.
+
+    Args:
+        path: the Zarr folder.
+        allow_incomplete: open a cube that is still being built.
+        allow_values: open a derived cube that has no reflectance, such as one of indices.
 
     Raises:
         NotACube: the path holds no cube of this version.
@@ -256,7 +279,12 @@ def open_raw(path: str | Path, *, allow_incomplete: bool = False) -> RawCube:
     except (OSError, ValueError, TypeError, KeyError, zarr.errors.BaseZarrError) as error:
         raise NotACube(f"{path} is not a readable Zarr group ({error}); build it again") from error
     attributes: dict[str, Any] = dict(group.attrs)
-    if attributes.get("schema") != SCHEMA:
+    if attributes.get("schema") == VALUES_SCHEMA and not allow_values:
+        raise NotACube(
+            f"{path} holds derived values and no reflectance; open it with xarray.open_zarr, or name "
+            "the cube it was made from"
+        )
+    if attributes.get("schema") not in (SCHEMA, VALUES_SCHEMA):
         raise NotACube(f"{path} is a Zarr group but not a cube of sits-data; build one from a plan")
     if attributes.get("schema_version") != SCHEMA_VERSION:
         raise NotACube(
@@ -315,42 +343,6 @@ _SCENE_COORDINATES = tuple(
 )
 
 
-_WARNINGS = Lock()
-
-
-def _consolidate(path: Path) -> None:
-    """Put all metadata into one file, so that a reader over a network asks once."""
-    with _WARNINGS, warnings.catch_warnings():  # which threads share
-        warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
-        zarr.consolidate_metadata(path.as_posix())
-
-
-def _chunked(
-    group: zarr.Group,
-    name: str,
-    shape: tuple[int, ...],
-    dims: tuple[str, ...],
-    dtype: str,
-    fill: int,
-    attributes: dict[str, Any],
-) -> None:
-    group.create_array(
-        name,
-        shape=shape,
-        chunks=(1, *shape[1:-2], BLOCK_PX, BLOCK_PX),
-        dtype=dtype,
-        fill_value=fill,
-        compressors=BloscCodec(
-            cname="zstd",
-            clevel=COMPRESSION_LEVEL,
-            shuffle="bitshuffle",
-            typesize=np.dtype(dtype).itemsize,
-        ),
-        dimension_names=dims,
-        attributes=attributes | {"grid_mapping": "spatial_ref"},
-    )
-
-
 def _attributes(plan: CubePlan, status: str) -> dict[str, Any]:
     request, geobox = plan.request, plan.request.grid.geobox
     left, bottom, right, top = geobox.boundingbox.bbox
@@ -387,13 +379,13 @@ def _write_coordinates(group: zarr.Group, plan: CubePlan) -> None:
     dates = np.array([day.day for day in plan.days], "datetime64[D]").astype(np.int64)
     day_of_scene = [t for t, day in enumerate(plan.days) for _ in day.scenes]
     metres = {"units": "m", "standard_name": "projection_x_coordinate", "axis": "X"}
-    _coordinate(group, "time", "time", dates, {
+    write_coordinate(group, "time", "time", dates, {
         "units": "days since 1970-01-01", "calendar": "proleptic_gregorian",
         "standard_name": "time", "long_name": "solar day",
     })  # fmt: skip
-    _coordinate(group, "band", "band", list(plan.request.bands), {})
-    _coordinate(group, "x", "x", grid.left + step * (np.arange(width) + 0.5), metres)
-    _coordinate(group, "y", "y", grid.top - step * (np.arange(height) + 0.5),
+    write_coordinate(group, "band", "band", list(plan.request.bands), {})
+    write_coordinate(group, "x", "x", grid.left + step * (np.arange(width) + 0.5), metres)
+    write_coordinate(group, "y", "y", grid.top - step * (np.arange(height) + 0.5),
                 metres | {"standard_name": "projection_y_coordinate", "axis": "Y"})  # fmt: skip
     left_top = f"{grid.left} {step} 0 {grid.top} 0 {-step}"
     crs = CRS.from_user_input(grid.crs)
@@ -407,31 +399,19 @@ def _write_coordinates(group: zarr.Group, plan: CubePlan) -> None:
         values = (getattr(scene, name) for scene in scenes)
         return np.array([np.nan if value is None else value for value in values], np.float64)
 
-    _coordinate(group, "scene", "scene", [scene.id for scene in scenes], {})
+    write_coordinate(group, "scene", "scene", [scene.id for scene in scenes], {})
     for name in _SCENE_TEXTS:
         texts = [getattr(scene, name) or "" for scene in scenes]
-        _coordinate(group, f"scene_{name}", "scene", texts, {})
+        write_coordinate(group, f"scene_{name}", "scene", texts, {})
     for name in _SCENE_NUMBERS:
         units = "percent" if name == "cloud_pct" else "degrees"
-        _coordinate(group, f"scene_{name}", "scene", numbers(name), {"units": units})
-    _coordinate(group, "scene_offset_dn", "scene", numbers("offset_dn").astype(np.int32),
+        write_coordinate(group, f"scene_{name}", "scene", numbers(name), {"units": units})
+    write_coordinate(group, "scene_offset_dn", "scene", numbers("offset_dn").astype(np.int32),
                 {"long_name": "offset in the source's numbers before harmonisation"})  # fmt: skip
-    _coordinate(group, "scene_time_index", "scene", np.array(day_of_scene, np.int32),
+    write_coordinate(group, "scene_time_index", "scene", np.array(day_of_scene, np.int32),
                 {"long_name": "index of the scene's day along time"})  # fmt: skip
     seconds = np.array([round(scene.datetime.timestamp()) for scene in scenes], np.int64)
-    _coordinate(group, "scene_datetime", "scene", seconds, {
+    write_coordinate(group, "scene_datetime", "scene", seconds, {
         "units": "seconds since 1970-01-01", "calendar": "proleptic_gregorian",
         "long_name": "acquisition, UTC",
     })  # fmt: skip
-
-
-def _coordinate(
-    group: zarr.Group,
-    name: str,
-    dim: str,
-    values: NDArray[Any] | list[str],
-    attributes: dict[str, Any],
-) -> None:
-    data = np.array(values, dtype=np.dtypes.StringDType()) if isinstance(values, list) else values
-    chunks = (COORDINATE_CHUNK,) if dim in ("time", "scene") else np.shape(data)
-    group.create_array(name, data=data, chunks=chunks, dimension_names=(dim,), attributes=attributes)

@@ -17,6 +17,7 @@ from sits_data.ledger import read_ledger, state_folder
 from sits_data.manifest import Recipe
 from sits_data.mask import MaskName, QaSettings, parse_mask
 from sits_data.plan import CubePlan
+from sits_data.provenance import item_file
 from sits_data.store import PlanarStore, open_parts, open_store
 from sits_data.store.read import is_merged, read_merged
 
@@ -64,6 +65,7 @@ class CubeInfo:
 
     Args:
         units_done: of `units`, from the ledger; None when the ledger is gone and the cube unfinished.
+        bands: canonical ids; of a cube without reflectance the names of its values.
         shape: time, band, y, x.
         bounds: left, bottom, right, top in metres.
         clear_pct: of the pixels that were read under `mask`, mean of all dates; 0 for a date that is
@@ -73,6 +75,8 @@ class CubeInfo:
             never masked again.
         dropped: scenes that were found and left out, and why; None when the plan is gone.
         size_bytes: of the folder.
+        item: its STAC item, None when there is none.
+        derived: from which cube and how it was made; None for an observed one.
     """
 
     path: str
@@ -96,6 +100,8 @@ class CubeInfo:
     collection: str
     plan: str
     size_bytes: int
+    item: str | None
+    derived: dict[str, JsonValue] | None = None
     kind: Literal["cube"] = "cube"
 
 
@@ -121,6 +127,7 @@ class StoreInfo:
         labels: column or raster that labels come from.
         cube: name, plan, catalogue and number of scenes of the cube it was made from.
         size_bytes: of the folder.
+        item: its STAC item, None when there is none.
     """
 
     path: str
@@ -141,6 +148,7 @@ class StoreInfo:
     cube: dict[str, JsonValue]
     software: str
     size_bytes: int
+    item: str | None
     kind: Literal["store"] = "store"
 
 
@@ -209,7 +217,8 @@ def describe(path: str | Path, *, mask: MaskName | None = None) -> CubeInfo | St
     if mask is not None:
         parse_mask(mask)
     if recognise(path) == "cube":
-        return describe_cube(open_raw(path, allow_incomplete=True), mask or "standard")
+        cube = open_raw(path, allow_incomplete=True, allow_values=True)
+        return describe_cube(cube, mask or "standard")
     if mask is not None:
         made_with = open_parts(path)[0].manifest.mask
         raise InvalidRequest(
@@ -221,8 +230,11 @@ def describe(path: str | Path, *, mask: MaskName | None = None) -> CubeInfo | St
 
 def describe_cube(cube: RawCube, mask: MaskName) -> CubeInfo:
     """What a cube holds; reads `qa` (and under `strict` `scl`) of all dates."""
-    shape = cube.array("reflectance").shape
-    units = shape[0] * cube.blocks
+    values = cube.values
+    times, height, width = cube.array("qa").shape
+    bands = values or cube.bands
+    shape = (times, len(bands), height, width)
+    units = times * cube.blocks
     complete = cube.attributes["status"] == "complete"
     clear_pct = np.round(100 * cube.clear_fraction(mask), 1)
     state = state_folder(cube.path)
@@ -234,8 +246,8 @@ def describe_cube(cube: RawCube, mask: MaskName) -> CubeInfo:
         complete=complete,
         units_done=units if complete else _units_done(state / "ledger.jsonl"),
         units=units,
-        bands=cube.bands,
-        shape=tuple(shape),
+        bands=bands,
+        shape=shape,
         crs=str(cube.geobox.crs),
         resolution_m=cube.resolution_m,
         bounds=tuple(cube.geobox.boundingbox.bbox),
@@ -251,6 +263,8 @@ def describe_cube(cube: RawCube, mask: MaskName) -> CubeInfo:
         collection=cube.attributes["collection"],
         plan=cube.attributes["plan"],
         size_bytes=_size(cube.path),
+        item=_item(cube.path),
+        derived=cube.attributes.get("derived"),
     )
 
 
@@ -285,6 +299,7 @@ def describe_store(store: PlanarStore) -> StoreInfo:
         cube=cube,
         software=manifest.software,
         size_bytes=_size(store.path),
+        item=_item(store.path),
     )
 
 
@@ -371,6 +386,11 @@ def _dates(days: NDArray[np.int32]) -> Dates:
 
 def _iso(days: NDArray[np.int32]) -> list[str]:
     return [str(day) for day in days.astype("datetime64[D]")]
+
+
+def _item(path: Path) -> str | None:
+    item = item_file(path)
+    return str(item) if item.is_file() else None
 
 
 def _size(folder: Path) -> int:

@@ -32,6 +32,10 @@ class MissingBand(SitsDataError, LookupError):
     """A band is unknown, or the catalogue does not offer it."""
 
 
+class MissingArray(SitsDataError, LookupError):
+    """A cube or a Dataset lacks an array that is needed, such as `scl`."""
+
+
 class UnknownRadiometry(SitsDataError, ValueError):
     """Nothing says which radiometric offset a scene carries."""
 
@@ -66,6 +70,8 @@ class SchedulerError(SitsDataError, OSError):
 
 class UnfinishedFields(SitsDataError, RuntimeError):
     """The cubes of some features could not be built."""
+
+    exit_code = 4
 
 
 class NotACube(SitsDataError, ValueError):

@@ -132,7 +132,9 @@ def build_fields(
     cubes = tuple(one for one in done if one is not None)
     if not cubes:
         first = next(iter(failed.values()))
-        raise UnfinishedFields(f"none of {len(requests)} cubes could be built: {first}")
+        error = UnfinishedFields(f"none of {len(requests)} cubes could be built: {first}")
+        error.exit_code = 1
+        raise error
     return FieldsResult(folder, cubes, dict(sorted(failed.items())), time.monotonic() - began)
 
 

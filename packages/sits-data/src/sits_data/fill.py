@@ -16,7 +16,7 @@ from sits_data.cube import NOT_READ
 from sits_data.errors import UnreadableSource
 from sits_data.grid import BLOCK_PX, Window
 from sits_data.ledger import Row, Unit, Written
-from sits_data.mask import QA, MaskName, clear_pixels
+from sits_data.mask import QA, MaskName, Refinement, clear_pixels
 from sits_data.patience import within
 from sits_data.plan import CubePlan, Request
 from sits_data.rasters import RasterReader
@@ -32,6 +32,7 @@ class How:
     Args:
         reader: how rasters are read.
         deadline_s: seconds for one window of one day, all attempts together.
+        refinement: how clouds are shrunk and widened in `qa`.
         skip_below: of a unit with a smaller clear fraction only the scene classification is read.
         mask: what counts as clear for that.
         mark_failed: write `read failed` into the `qa` of a unit that cannot be read.
@@ -39,6 +40,7 @@ class How:
 
     reader: RasterReader
     deadline_s: float
+    refinement: Refinement
     skip_below: float
     mask: MaskName
     mark_failed: bool
@@ -54,7 +56,7 @@ class How:
         """
         reader = self.reader.until(self.deadline_s)
         work = partial(
-            read_day, scenes, request.grid, window, bands, reader=reader, refinement=request.refinement
+            read_day, scenes, request.grid, window, bands, reader=reader, refinement=self.refinement
         )
         return within(self.deadline_s, work)
 

@@ -1,6 +1,7 @@
 """What became of each unit of a cube: an append-only file beside it, which one process writes."""
 
 import fcntl
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,10 +31,15 @@ class Unit(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A chunk's file: its size in bytes, and the CRC-32 of these."""
+    """A chunk's file: its size in bytes, and the SHA-256 of these in hexadecimal."""
 
     size: int
-    crc32: int
+    sha256: str
+
+    @classmethod
+    def of(cls, data: bytes) -> "Written":
+        """What a file that holds these bytes is."""
+        return cls(len(data), hashlib.sha256(data).hexdigest())
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,10 @@ class Row:
         """The row that a line holds; None for one that a crash cut off."""
         try:
             row = json.loads(line)
-            files = {str(name): Written(*map(int, file)) for name, file in row.get("files", {}).items()}
+            files = {
+                str(name): Written(int(size), str(sha256))
+                for name, (size, sha256) in row.get("files", {}).items()
+            }
             unit = Unit(*map(int, row["unit"]))
             state = row["status"]
         except (ValueError, TypeError, LookupError, AttributeError):

@@ -31,8 +31,8 @@ def writing_to(path: Path) -> Iterator[None]:
 
 
 def write_atomically(target: Path, data: bytes) -> None:
-    """Write a file under another name and rename it into place."""
-    partial = target.with_name(f"{target.name}.partial")
+    """Write a file under another name and rename it into place; of two writers the later one wins."""
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(data)
         partial.replace(target)

@@ -1,15 +1,21 @@
 """From a request to a frozen plan: search, normalise, decide the offsets, drop, group by solar day."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pystac
 from shapely.geometry.base import BaseGeometry
 
+from sits_data.access import access_of
+from sits_data.bands import BANDS, find_asset
 from sits_data.catalog import open_catalog
 from sits_data.errors import EmptySearch, InvalidRequest, UnknownRadiometry
+from sits_data.pixeltest import TEST_BANDS, Sample
 from sits_data.plan import CubePlan, Request, make_plan
 from sits_data.radiometry import Radiometry, baseline_of, radiometry
+from sits_data.rasters import RasterReader
+from sits_data.sampling import sample_pixels
 from sits_data.scenes import (
     Dropped,
     Scene,
@@ -18,6 +24,7 @@ from sits_data.scenes import (
     make_scene,
     solar_days,
 )
+from sits_data.suspects import settle_offsets
 
 Search = Callable[[Request], Sequence[pystac.Item]]
 
@@ -41,7 +48,7 @@ def search_items(request: Request, area: BaseGeometry | None = None) -> list[pys
 
 
 def plan_cube(request: Request, search: Search = search_items) -> CubePlan:
-    """Ask the catalogue and freeze its answer.
+    """Ask the catalogue and freeze its answer; scenes whose metadata cannot be trusted are looked at.
 
     Args:
         request: what to build.
@@ -55,14 +62,15 @@ def plan_cube(request: Request, search: Search = search_items) -> CubePlan:
     """
     check_request(request)
     footprint = request.grid.footprint
-    scenes = [_scene(item, request) for item in search(request)]
-    kept, dropped = drop_reprocessed(scenes)
+    found = [_Candidate.of(item, request) for item in search(request)]
+    kept, dropped = drop_reprocessed(candidate.scene for candidate in found)
     cloudy = [s for s in kept if (s.cloud_pct or 0) > request.max_cloud_pct]
     dropped += [Dropped(s.id, f"cloud cover {s.cloud_pct:.0f} %") for s in cloudy]
     if len(cloudy) == len(kept):
         raise EmptySearch(_nothing_found(request, len(cloudy)))
     used = [s for s in kept if (s.cloud_pct or 0) <= request.max_cloud_pct]
-    days = solar_days(used, footprint.centroid.x, request.grid.crs)
+    settled = _settle(used, found, request)
+    days = solar_days(settled, footprint.centroid.x, request.grid.crs)
     return make_plan(request, days, dropped, datetime.now(UTC))
 
 
@@ -79,30 +87,80 @@ def check_request(request: Request) -> None:
         )
 
 
-def _scene(item: pystac.Item, request: Request) -> Scene:
-    assets = find_assets(item, request.bands)
-    found = {
-        radiometry(
-            item.collection_id,
-            item.properties,
-            assets[band].to_dict(),
-            assume_offset_dn=request.assume_offset_dn,
+@dataclass(frozen=True)
+class _Candidate:
+    """An item that was found: its scene, and whether the pixels must be asked for its offset."""
+
+    item: pystac.Item
+    scene: Scene
+    suspect: bool
+
+    @classmethod
+    def of(cls, item: pystac.Item, request: Request) -> "_Candidate":
+        assets = find_assets(item, request.bands)
+        offset = _offset(item, [assets[band] for band in request.bands], request)
+        scene = make_scene(
+            item,
+            assets,
+            offset_dn=offset.offset_dn,
+            offset_source=offset.source,
+            baseline=baseline_of(item.properties),
         )
-        for band in request.bands
-    }
+        return cls(item, scene, offset.suspect)
+
+    def for_test(self, bands: Sequence[str]) -> Scene:
+        """The same scene with the addresses of other bands."""
+        scene = self.scene
+        return make_scene(
+            self.item,
+            find_assets(self.item, bands),
+            offset_dn=scene.offset_dn,
+            offset_source=scene.offset_source,
+            baseline=scene.baseline,
+        )
+
+
+def _offset(item: pystac.Item, assets: Sequence[pystac.Asset], request: Request) -> Radiometry:
+    """The offset that all reflectance assets of an item carry."""
+    try:
+        found = {
+            radiometry(
+                item.collection_id,
+                item.properties,
+                asset.to_dict(),
+                assume_offset_dn=request.assume_offset_dn,
+            )
+            for asset in assets
+        }
+    except UnknownRadiometry as error:
+        raise UnknownRadiometry(f"item {item.id}: {error}") from error
     if len({offset.offset_dn for offset in found}) > 1:
         raise UnknownRadiometry(
             f"item {item.id} gives its bands different offsets ({sorted(found)}); "
             "leave it out or report it to its catalogue"
         )
-    offset: Radiometry = min(found)
-    return make_scene(
-        item,
-        assets,
-        offset_dn=offset.offset_dn,
-        offset_source=offset.source,
-        baseline=baseline_of(item.properties),
-    )
+    return min(found)
+
+
+def _settle(scenes: list[Scene], found: Sequence[_Candidate], request: Request) -> list[Scene]:
+    """Ask the pixels of suspect scenes."""
+    candidates = {candidate.scene.id: candidate for candidate in found}
+    suspects = {name for name, candidate in candidates.items() if candidate.suspect}
+    if not suspects:
+        return scenes
+    everywhere = [b for b in TEST_BANDS if all(_offers(c.item, b) for c in candidates.values())]
+    bands = everywhere or request.bands
+    reader = RasterReader(access=access_of(request.catalog))
+
+    def look(scene: Scene) -> Sample:
+        tested = candidates[scene.id].for_test(bands)
+        return sample_pixels(tested, request.grid, bands, reader=reader)
+
+    return settle_offsets(scenes, suspects, look)
+
+
+def _offers(item: pystac.Item, band: str) -> bool:
+    return find_asset(item.assets, BANDS[band].asset_keys()) is not None
 
 
 def _nothing_found(request: Request, cloudy: int) -> str:

@@ -17,10 +17,17 @@ FIRST_BASELINE_WITH_OFFSET = (4, 0)
 
 
 class Radiometry(NamedTuple):
-    """The offset inside the numbers of an asset (0 or -1000 DN) and what says so."""
+    """The offset inside the numbers of an asset.
+
+    Args:
+        offset_dn: 0 or -1000.
+        source: what says so.
+        suspect: metadata of this kind is known to be wrong at times, so the pixels should be asked.
+    """
 
     offset_dn: int
     source: str
+    suspect: bool = False
 
     @property
     def shift_dn(self) -> int:
@@ -41,7 +48,9 @@ def radiometry(
 
     1. collection `sentinel-2-c1-l2a`: never removed, -1000;
     2. `earthsearch:boa_offset_applied` true: already removed, 0, whatever `raster:bands` says
-       (its `offset` stays at -0.1 there); false: -1000 from baseline 04.00 on, else 0;
+       (its `offset` stays at -0.1 there); false: -1000 from baseline 04.00 on, else 0. False
+       from 04.00 on is *suspect*: Earth Search has such scenes whose offset is gone all the same
+       (its issues 66 and 71);
     3. the asset's own `raster:offset` (CDSE);
     4. the baseline alone (Planetary Computer).
 
@@ -62,7 +71,9 @@ def radiometry(
     if removed is True:
         return Radiometry(0, "earthsearch:boa_offset_applied")
     if removed is False and baseline is not None:
-        return Radiometry(_offset_of_baseline(baseline), "earthsearch:boa_offset_applied+baseline")
+        offset_dn = _offset_of_baseline(baseline)
+        source = "earthsearch:boa_offset_applied+baseline"
+        return Radiometry(offset_dn, source, suspect=offset_dn != 0)
     if isinstance(offset := asset.get("raster:offset"), int | float):
         return Radiometry(_check_offset(round(offset / DN_SCALE)), "raster:offset")
     if baseline is not None:

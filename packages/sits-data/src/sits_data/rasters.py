@@ -19,6 +19,7 @@ from odc.geo.geobox import GeoBox
 from odc.loader import RasterLoadParams, RasterSource, reader_driver
 
 from sits_data.access import Access
+from sits_data.checksums import check_tiles
 from sits_data.errors import CatalogError, DeadlinePassed, InvalidRequest, UnreadableSource
 from sits_data.patience import ask, hold, pause_s
 
@@ -92,6 +93,9 @@ class RasterReader:
             try:
                 with self.access.slot(href):
                     _LOADERS[self.loader](fresh, geobox, load, out, self._options())
+                    if address.startswith("http://"):
+                        name = f"/vsicurl/{fresh.removeprefix('/vsicurl/')}"
+                        check_tiles(name, geobox, self._options())
                 return
             except _READ_ERRORS as error:
                 if isinstance(error, CatalogError):

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -53,7 +54,7 @@ class CubeStatus:
         damaged: that `verify` found damaged.
         missing: that nobody has tried, or that were lost with the ledger.
         worth_reading: of the unread, how many a mask leaves enough clear of.
-        last_date: ISO day of the last date that is whole.
+        whole_to: ISO day up to which every date is whole.
     """
 
     path: str
@@ -65,7 +66,7 @@ class CubeStatus:
     damaged: int
     missing: int
     worth_reading: int
-    last_date: str | None
+    whole_to: str | None
 
     @property
     def exit_code(self) -> int:
@@ -84,8 +85,13 @@ def cube_status(path: str | Path, *, mask: MaskName = "standard", skip_below: fl
     Raises:
         NotACube: no cube is there, or its plan is gone.
     """
-    cube = open_raw(path, allow_incomplete=True)
+    cube = open_raw(path, allow_incomplete=True, allow_values=True)
     state = state_folder(cube.path)
+    if "derived" in cube.attributes:
+        raise NotACube(
+            f"{path} is derived from {cube.attributes['derived']['from']}, and appeared when all of it "
+            "was written; sits-data verify compares it with its checksum"
+        )
     if not (state / "plan.json").is_file():
         raise NotACube(
             f"{state / 'plan.json'} is gone, which says what {path} is made of; bring it back, or build "
@@ -112,7 +118,7 @@ def cube_status(path: str | Path, *, mask: MaskName = "standard", skip_below: fl
         damaged=counted["damaged"],
         missing=units - counted.total(),
         worth_reading=len(worth_reading(cube.path, plan, unread, mask=mask, at_least=skip_below)),
-        last_date=_last_whole(rows, plan, cube.blocks),
+        whole_to=_whole_to(rows, plan, cube.blocks),
     )
 
 
@@ -128,7 +134,8 @@ def _failed(row: Row, plan: CubePlan) -> FailedUnit:
     return FailedUnit(plan.days[row.unit.time].day, row.unit.row, row.unit.col, row.why)
 
 
-def _last_whole(rows: dict[Unit, Row], plan: CubePlan, blocks: int) -> str | None:
+def _whole_to(rows: dict[Unit, Row], plan: CubePlan, blocks: int) -> str | None:
     done = Counter(unit.time for unit, row in rows.items() if row.done)
-    whole = [time for time, count in done.items() if count == blocks]
-    return str(plan.days[max(whole)].day) if whole else None
+    whole = takewhile(lambda time: done[time] == blocks, range(len(plan.days)))
+    last = max(whole, default=None)
+    return None if last is None else str(plan.days[last].day)

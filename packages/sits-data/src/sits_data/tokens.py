@@ -45,7 +45,8 @@ _LOCKS: dict[tuple[int, Container], Lock] = {}
 def container_of(href: str, service: str) -> Container:
     """The container of a blob: the account is the first label of its host."""
     url = urlparse(href)
-    return Container(service, (url.hostname or "").partition(".")[0], url.path.split("/")[1])
+    account, name = (url.hostname or "").partition(".")[0], url.path.lstrip("/").partition("/")[0]
+    return Container(service, account, name)
 
 
 def signed(href: str, service: str) -> str:

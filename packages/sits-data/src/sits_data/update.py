@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from sits_data.build import BuildOptions, fill_cube, open_state, resumable
-from sits_data.cube import RawCube, create_cube, open_raw
+from sits_data.cube import RawCube, create_cube, mark_complete, open_raw
 from sits_data.errors import EmptySearch, InvalidRequest, NotACube
 from sits_data.grid import BLOCK_PX
 from sits_data.ledger import Ledger, Row, Unit, state_folder
 from sits_data.output import write_atomically, writing_to
 from sits_data.plan import CubePlan, Request
 from sits_data.planning import Search, plan_cube, search_items
+from sits_data.provenance import write_cube_item
 from sits_data.rasters import check_loader
 from sits_data.scenes import Dropped
 from sits_data.screen import screen_days
@@ -42,7 +43,7 @@ class UpdateResult:
         plan: of the cube as it is now.
         added: days that are new.
         late: scenes of days that the cube already had, or had passed by; they are left out.
-        failed: units of new days that could not be read and are marked so in `qa`.
+        failed: units that could not be read and are marked so in `qa`.
         seconds: that it took.
     """
 
@@ -64,12 +65,14 @@ def update_cube(
 ) -> UpdateResult:
     """Add the days up to `end` to a cube, or finish an update that was interrupted.
 
+    Units that could not be read before are tried again, too.
+
     Until all of them are written, the cube stays what it was. Scenes that the catalogue has since got
     for earlier days, or has processed again, are reported and left out.
 
     Args:
         path: a complete cube, its state folder beside it.
-        end: last day, later than the one it was built to.
+        end: last day; that which it was built to only tries again what could not be read.
         options: how to read.
         progress: show a bar on stderr.
         search: gives the items.
@@ -77,35 +80,52 @@ def update_cube(
     Raises:
         NotACube: no cube, or one without its plan, is there.
         IncompleteCube: it is unfinished.
-        InvalidRequest: `end` is not later than the cube's.
+        InvalidRequest: `end` is earlier than the cube's.
         OutputNotWritable, UnreadableSource: as in `build_cube`; what was read is kept.
     """
     began = time.monotonic()
     check_loader(options.loader)
     cube = open_raw(path)
     state = state_folder(path)
+    if "derived" in cube.attributes:
+        origin = cube.attributes["derived"]["from"]
+        raise NotACube(f"{path} is derived; update {origin}, and make it again with --overwrite")
     if not (state / "plan.json").is_file():
         raise NotACube(
             f"{state / 'plan.json'} is gone, without which {path} cannot be added to; bring it back"
         )
     with open_state(path) as ledger, resumable(ledger):
         old = _settled_plan(cube, state)
-        if end <= old.request.end:
+        if end < old.request.end:
             raise InvalidRequest(
-                f"{path} was built to {old.request.end}; give a later --end than that, got {end}"
+                f"{path} was built to {old.request.end}; give no earlier --end than that, got {end}"
             )
-        new, late = _longer_plan(old, state, end, options, search)
+        new, late = old, tuple[str, ...]()
+        if end > old.request.end:
+            new, late = _longer_plan(old, state, end, options, search)
         added = tuple(day.day for day in new.days[len(old.days) :])
-        if added:
+        again = {row.unit for row in ledger.failed}
+        if added or again:
             fill_cube(
-                new, path, ledger, options, first_day=len(old.days), plan_name=NEXT, progress=progress
+                new,
+                path,
+                ledger,
+                options,
+                wanted=lambda unit: unit.time >= len(old.days) or unit in again,
+                plan_name=NEXT if added else "plan.json",
+                progress=progress,
             )
+        if added:
             if new.needs_scene_index and not old.needs_scene_index:
                 _index_scenes(cube, old, ledger)
             _extend(path, new, failed=len(ledger.failed))
             (state / NEXT).replace(state / "plan.json")
-        failed = tuple(row for row in ledger.failed if row.unit.time >= len(old.days))
-        return UpdateResult(path, new, added, late, failed, time.monotonic() - began)
+        elif again:
+            mark_complete(path, failed=len(ledger.failed))
+        if added or again:
+            write_cube_item(path)
+        seconds = time.monotonic() - began
+        return UpdateResult(path, new, added, late, tuple(ledger.failed), seconds)
 
 
 def _settled_plan(cube: RawCube, state: Path) -> CubePlan:

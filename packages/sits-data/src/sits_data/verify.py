@@ -1,20 +1,23 @@
 """Whether a cube on disk is what was written: every chunk against its size and checksum."""
 
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import zarr
 
 from sits_data.cube import RawCube, fast_codecs, open_raw
 from sits_data.errors import DamagedCube
-from sits_data.ledger import Row, open_ledger, read_ledger, state_folder
+from sits_data.ledger import Row, Written, open_ledger, read_ledger, state_folder
 from sits_data.output import writing_to
+from sits_data.provenance import combine, folder_digests, item_file, kept_checksum, multihash
 from sits_data.threads import available_cores
 from sits_data.units import chunk_file, chunk_of
+
+ComparedWith = Literal["checksums of its chunks", "the checksum of its item", "nothing, only decoded"]
 
 
 @dataclass(frozen=True)
@@ -25,21 +28,22 @@ class CubeCheck:
         path: the cube.
         files: chunks that were looked at.
         damaged: what is wrong with each that is damaged or missing.
-        checksums: whether the ledger had a checksum of each; otherwise chunks were only decoded.
+        compared_with: what was kept of them.
         mended: units noted as damaged, which the same build-cube reads again.
     """
 
     path: Path
     files: int
     damaged: tuple[str, ...]
-    checksums: bool
+    compared_with: ComparedWith
     mended: int
 
 
 def verify_cube(path: str | Path, *, mend: bool = False) -> CubeCheck:
     """Compare every chunk of a cube, finished or not, with what its ledger says was written.
 
-    A cube without a ledger (a composite, or one whose state folder was lost) has its chunks decoded.
+    A cube without a ledger (a composite, or one whose state folder was lost) has its chunks decoded, and
+    is held against the checksum of all its files in its STAC item.
 
     Args:
         path: the Zarr folder.
@@ -50,7 +54,7 @@ def verify_cube(path: str | Path, *, mend: bool = False) -> CubeCheck:
         DamagedCube: its coordinates cannot be read.
         OutputExists: `mend`, and another process is building the cube.
     """
-    cube = open_raw(path, allow_incomplete=True)
+    cube = open_raw(path, allow_incomplete=True, allow_values=True)
     for name in ("time", "band", "x", "y", "scene", "scene_time_index"):
         if name in cube.group:
             cube.read(name)
@@ -59,7 +63,11 @@ def verify_cube(path: str | Path, *, mend: bool = False) -> CubeCheck:
     with ThreadPoolExecutor(available_cores()) as pool:
         if not rows:
             found = list(pool.map(lambda chunk: _decode(cube, *chunk), _chunks(cube)))
-            return CubeCheck(cube.path, len(found), tuple(filter(None, found)), False, 0)
+            kept = kept_checksum(cube.path)
+            if kept and not any(found) and multihash(combine(folder_digests(cube.path))) != kept:
+                found.append(f"its files are not those of {item_file(cube.path).name}")
+            compared: ComparedWith = "the checksum of its item" if kept else "nothing, only decoded"
+            return CubeCheck(cube.path, len(found), tuple(filter(None, found)), compared, 0)
         wrong = list(pool.map(lambda row: _compare(cube.path, row), rows))
     damaged = [row for row, errors in zip(rows, wrong, strict=True) if errors]
     if mend and damaged:
@@ -70,7 +78,7 @@ def verify_cube(path: str | Path, *, mend: bool = False) -> CubeCheck:
         path=cube.path,
         files=sum(len(row.files) for row in rows),
         damaged=tuple(error for errors in wrong for error in errors),
-        checksums=True,
+        compared_with="checksums of its chunks",
         mended=len(damaged) if mend else 0,
     )
 
@@ -85,7 +93,7 @@ def _compare(cube: Path, row: Row) -> list[str]:
         except OSError as error:
             errors.append(f"{file.relative_to(cube)} cannot be read ({error.strerror})")
             continue
-        if (len(data), zlib.crc32(data)) != written:
+        if Written.of(data) != written:
             errors.append(f"{file.relative_to(cube)} differs from what was written")
     return errors
 

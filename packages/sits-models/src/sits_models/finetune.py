@@ -257,8 +257,13 @@ def _settings(arguments: Sequence[str], recipe: str | None) -> Config:
     if recipe is None:
         return read(arguments, DEFAULTS)
     known = read([word for word in arguments if not word.startswith("--print_config")], DEFAULTS)
-    bands = open_stores(known["data.root"])[0].manifest.bands
-    return read(arguments, DEFAULTS | find_recipe(recipe, bands))
+    told = DEFAULTS | find_recipe(recipe, open_stores(known["data.root"])[0].manifest.bands)
+    config = read(arguments, told)
+    if config["model.init_args.backbone"] != told["model.backbone"]:
+        # What a recipe says of its network is not meant for another one.
+        del told["model.backbone_args"]
+        config = read(arguments, told)
+    return config
 
 
 def prepare(arguments: Sequence[str], out: Path, *, recipe: str | None, progress: bool) -> Work:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Final, Literal
 from xml.etree import ElementTree
 
+import numpy as np
 import rasterio
 import rasterio.shutil
 from odc.geo.geobox import GeoBox
 from rasterio._err import CPLE_BaseError  # what GDAL's copies raise; rasterio names it nowhere else
+from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 
@@ -25,6 +27,7 @@ NO_CLASS: Final = 255
 """Value of a class map's pixels that were never clear."""
 
 _BLOCK_PX = 512
+_CACHE_BYTES = 32 << 20
 _SUFFIXES = (".tif", ".tiff")
 # What GDAL calls the types and uses of a raster attribute table's columns.
 _INTEGER, _STRING = "0", "2"
@@ -90,8 +93,8 @@ def new_cogs(
 ) -> Iterator[tuple[DatasetWriter, ...]]:
     """Rasters to fill in any order; they become COGs at their places when the block ends well.
 
-    Until then they are tiled GeoTIFFs in a hidden folder beside the first, so that memory holds what
-    is being written and no more.
+    Until then they are tiled GeoTIFFs in a hidden folder beside the first, and GDAL's cache holds the
+    blocks that are being written and little more, however much memory there is.
 
     Args:
         layers: on the same grid.
@@ -111,14 +114,14 @@ def new_cogs(
             tempfile.mkdtemp(prefix=f".{paths[0].name}.", suffix=".partial", dir=paths[0].parent)
         )
     try:
-        with _rasters(paths[0]), ExitStack() as stack:
+        with _rasters(paths[0], cache=_cache_bytes(layers)), ExitStack() as stack:
             parts = [scratch / f"{number}.tif" for number in range(len(layers))]
             writers = [
                 stack.enter_context(_scratch(part, layer, geobox))
                 for part, layer in zip(parts, layers, strict=True)
             ]
             yield tuple(writers)
-        with _rasters(paths[0]):
+        with _rasters(paths[0], cache=_cache_bytes(layers)):
             cogs = [_to_cog(part, layer) for part, layer in zip(parts, layers, strict=True)]
             check_free(paths, overwrite=overwrite)
             for cog, path in reversed(list(zip(cogs, paths, strict=True))):  # the first comes last
@@ -154,6 +157,12 @@ def read_classes(path: Path) -> tuple[LabelClass, ...]:
     )
 
 
+def _cache_bytes(layers: Sequence[Layer]) -> int:
+    """Twice the blocks of one place, of all bands: those that follow are begun before these are full."""
+    blocks = sum(len(layer.bands) * np.dtype(layer.dtype).itemsize for layer in layers) * _BLOCK_PX**2
+    return max(_CACHE_BYTES, 2 * blocks)
+
+
 def _scratch(path: Path, layer: Layer, geobox: GeoBox) -> DatasetWriter:
     """A tiled GeoTIFF that says of itself what the COG will say."""
     height, width = geobox.shape
@@ -174,10 +183,17 @@ def _scratch(path: Path, layer: Layer, geobox: GeoBox) -> DatasetWriter:
 
 
 def _to_cog(path: Path, layer: Layer) -> Path:
-    """The COG of a GeoTIFF, beside it: deflate; overviews take means, of classes the most frequent."""
+    """The COG of a GeoTIFF, beside it: deflate; overviews take means, of classes the most frequent.
+
+    Overviews are made in the GeoTIFF, where GDAL needs half of the memory that its COG driver takes.
+    """
     source, cog = path, path.with_suffix(".cog.tif")
-    with rasterio.open(path) as raster:
+    with rasterio.open(path, "r+") as raster:
         block = min(_BLOCK_PX, max(128, -(-max(raster.shape) // 16) * 16))
+        halvings = (-(-max(raster.shape) // block) - 1).bit_length()
+        if halvings:
+            way = Resampling.mode if layer.classes else Resampling.average
+            raster.build_overviews([2**level for level in range(1, halvings + 1)], way)
     if layer.classes:
         source = path.with_suffix(".vrt")
         rasterio.shutil.copy(path, source, driver="VRT")
@@ -185,7 +201,6 @@ def _to_cog(path: Path, layer: Layer) -> Path:
     rasterio.shutil.copy(
         source, cog, driver="COG", blocksize=block, interleave="band", compress="deflate",
         predictor="no" if layer.classes else "yes", bigtiff="if_safer", num_threads="all_cpus",
-        overview_resampling="mode" if layer.classes else "average",
     )  # fmt: skip
     with rasterio.open(path) as wanted, rasterio.open(cog) as made:
         whole = made.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG"
@@ -226,9 +241,9 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 
 
 @contextmanager
-def _rasters(path: Path) -> Iterator[None]:
-    """Turn what GDAL refuses to write into one line."""
-    with writing_to(path):
+def _rasters(path: Path, *, cache: int) -> Iterator[None]:
+    """Bound GDAL's cache, and turn what it refuses to write into one line."""
+    with writing_to(path), rasterio.Env(GDAL_CACHEMAX=cache):
         try:
             yield
         except (RasterioError, CPLE_BaseError, SystemError) as error:

@@ -10,6 +10,8 @@ from sits_data.errors import InvalidRequest
 
 PAPER_BANDS: Final = ("B08", "B04", "B03")
 
+_RED_GREEN_BLUE = ("B04", "B03", "B02")
+
 _PAPER: Mapping[str, object] = {
     "model.backbone": "deepstar_cviu2021",
     "model.class_weights": "balanced",
@@ -36,7 +38,7 @@ _MODERN: Mapping[str, object] = {
 }
 
 RECIPES: Mapping[str, str] = {
-    "deepstar": "random walks (MS-STR) at their own size, all bands, ResNet-18, AdamW",
+    "deepstar": "random walks (MS-STR) at their own size, all bands, ResNet-18 from ImageNet, AdamW",
     "deepstar-gstr": "the same with one Hilbert curve a region (G-STR), in eight orientations",
     "cviu2021": "Deep-STaR as published: random walks (MS-STR) on a canvas of 224 x 224",
     "cviu2021-gstr": "the same with one Hilbert curve a region (G-STR)",
@@ -56,10 +58,13 @@ def recipe(name: str, bands: Sequence[str]) -> dict[str, object]:
     """
     if name not in RECIPES:
         raise InvalidRequest(f"no recipe is called {name!r}; there are {', '.join(RECIPES)}")
-    if name == "deepstar":
-        return {**_MODERN, "data.order": "walk", "data.walks": 4, "data.length": 50}
-    if name == "deepstar-gstr":
-        return {**_MODERN, "data.order": "hilbert:*", "data.length": 128}
+    if name.startswith("deepstar"):
+        colours = [list(bands).index(band) for band in _RED_GREEN_BLUE if band in bands]
+        start = {"pretrained": True, "colours": colours if len(colours) == 3 else None}
+        modern = {**_MODERN, "model.backbone_args": start}
+        if name == "deepstar":
+            return {**modern, "data.order": "walk", "data.walks": 4, "data.length": 50}
+        return {**modern, "data.order": "hilbert:*", "data.length": 128}
     if missing := [band for band in PAPER_BANDS if band not in bands]:
         raise InvalidRequest(
             f"the recipe {name} needs the bands {', '.join(PAPER_BANDS)}, the store lacks "

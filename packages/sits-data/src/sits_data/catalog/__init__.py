@@ -34,7 +34,7 @@ def open_catalog(source: str | Path) -> Catalog:
         if path.endswith((".json", ".geojson")):
             return StaticCatalog.open(address)
         api = ApiCatalog.open(address, known.requests_per_second if known else None)
-        return api or StaticCatalog.open(address)
+        return api or _open_pages(address)
     file = Path(address).resolve()
     if file.suffix in TABLES and file.exists():
         return _open_table(str(file))
@@ -44,6 +44,16 @@ def open_catalog(source: str | Path) -> Catalog:
             f"no catalogue at {source}; give {hint}, an address, or one of: {', '.join(KNOWN)}"
         )
     return StaticCatalog.open(str(file))
+
+
+def _open_pages(address: str) -> Catalog:
+    catalog = StaticCatalog.open(address)
+    if not catalog.contents:
+        raise CatalogError(
+            f"{address} is not a STAC catalogue (it has neither a search nor items); give a "
+            "STAC API or a catalog.json"
+        )
+    return catalog
 
 
 def _open_table(address: str) -> Catalog:

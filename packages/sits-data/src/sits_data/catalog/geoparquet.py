@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 from stac_geoparquet.arrow import stac_table_to_items
 
 from sits_data.catalog.base import one_line_errors
-from sits_data.catalog.items import make_item, on_web
+from sits_data.catalog.items import on_web, read_item
 from sits_data.catalog.question import CLOUD, Question
 from sits_data.web import TIMEOUT_S, polite_session
 
@@ -56,7 +56,7 @@ class GeoParquetCatalog:
             contents = [_without_nulls(content) for content in stac_table_to_items(table)]
             found = {content["id"]: content for content in contents if question.fits(content)}
             plain = {"type": "Feature", "stac_version": "1.0.0", "links": []}
-            return [make_item(plain | content, self.address) for content in found.values()]
+            return [read_item(plain | content, self.address) for content in found.values()]
 
 
 def _row_filter(question: Question, columns: set[str]) -> ds.Expression:

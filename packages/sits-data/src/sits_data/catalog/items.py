@@ -1,4 +1,4 @@
-"""From JSON to a `pystac.Item` with absolute addresses and a moment."""
+"""From JSON to a `pystac.Item` with a moment and absolute addresses."""
 
 import os
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ LONGEST_PASS = timedelta(hours=1)
 
 
 def make_item(content: Mapping[str, Any], address: str) -> pystac.Item:
-    """An item whose assets have absolute addresses; it may be trusted as far as `address`.
+    """An item with a moment; it may be trusted as far as `address`.
 
     Args:
         content: the item as JSON, which stays as it is.
@@ -25,14 +25,21 @@ def make_item(content: Mapping[str, Any], address: str) -> pystac.Item:
     """
     # As deep as pystac and we change it: a deep copy takes as long as all the rest.
     properties = dict(content["properties"])
-    assets = {key: dict(asset) for key, asset in content["assets"].items()}
+    assets = {key: dict(asset) for key, asset in content.get("assets", {}).items()}
     if properties.get("datetime") is None and (span := time_span(properties)):
         first, last = span
         if last - first <= LONGEST_PASS:
             properties["datetime"] = properties["start_datetime"]
     copy = {**content, "properties": properties, "assets": assets}
-    item = pystac.Item.from_dict(copy, href=address, preserve_dict=False)
+    # Migrating to newer versions of extensions warns of what does not concern us; we read them all.
+    item = pystac.Item.from_dict(copy, href=address, migrate=False, preserve_dict=False)
     item.set_self_href(address)
+    return item
+
+
+def read_item(content: Mapping[str, Any], address: str) -> pystac.Item:
+    """The item of a file, its assets' addresses as the file means them."""
+    item = make_item(content, address)
     for asset in item.assets.values():
         asset.href = absolute(asset.href, address)
     return item

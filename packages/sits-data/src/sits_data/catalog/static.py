@@ -13,7 +13,7 @@ from pystac_client.stac_api_io import StacApiIO
 from shapely.geometry.base import BaseGeometry
 
 from sits_data.catalog.base import one_line_errors, web_io
-from sits_data.catalog.items import absolute, make_item, on_web
+from sits_data.catalog.items import absolute, on_web, read_item
 from sits_data.catalog.question import Question
 from sits_data.errors import CatalogError
 
@@ -49,7 +49,7 @@ class StaticCatalog:
         question = Question(area, collection, start, end, max_cloud_pct)
         with one_line_errors(self.address):
             found = {item["id"]: (item, home) for home, item in self.contents if question.fits(item)}
-            return [make_item(item, home) for item, home in found.values()]
+            return [read_item(item, home) for item, home in found.values()]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import click
 from sits_data.build import BuildOptions
 from sits_data.build import build_cube as build
 from sits_data.cli.building import building_options, describe_cube, exit_if_skipped
-from sits_data.cli.options import OutPath, json_option, print_summary
+from sits_data.cli.options import Number, OutPath, json_option, print_summary
 from sits_data.cli.query import default_stem, make_field_requests, make_request, query_options
 from sits_data.errors import UnfinishedFields
 from sits_data.fields import FieldsResult, build_fields
@@ -18,7 +18,7 @@ from sits_data.fields import FieldsResult, build_fields
 @query_options
 @click.option(
     "--min-clear",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.0,
     show_default=True,
     metavar="FRACTION",
@@ -26,7 +26,7 @@ from sits_data.fields import FieldsResult, build_fields
 )
 @click.option(
     "--dilate",
-    type=click.FloatRange(0, 5000),
+    type=Number(0, 5000),
     default=0.0,
     show_default=True,
     metavar="METRES",
@@ -34,7 +34,7 @@ from sits_data.fields import FieldsResult, build_fields
 )
 @click.option(
     "--erode",
-    type=click.FloatRange(0, 1000),
+    type=Number(0, 1000),
     default=0.0,
     show_default=True,
     metavar="METRES",

@@ -7,9 +7,10 @@ from typing import Any, get_args
 
 import click
 
-from sits_data.build import BuildOptions, BuildResult, OnError
-from sits_data.cli.options import MASK
+from sits_data.build import BuildOptions, BuildResult
+from sits_data.cli.options import MASK, Number
 from sits_data.cube import open_raw
+from sits_data.persist import OnError
 from sits_data.rasters import Loader
 
 SKIPPED = 3
@@ -52,7 +53,7 @@ _OPTIONS = (
     ),
     click.option(
         "--skip-below",
-        type=click.FloatRange(0, 1),
+        type=Number(0, 1),
         default=0.0,
         show_default=True,
         metavar="FRACTION",
@@ -69,7 +70,7 @@ _OPTIONS = (
     ),
     click.option(
         "--deadline",
-        type=click.FloatRange(0.1, 86400),
+        type=Number(0.1, 86400),
         default=600.0,
         show_default=True,
         metavar="SECONDS",
@@ -125,8 +126,8 @@ def exit_if_skipped(failed: int) -> None:
     """End with the exit code 3 if some units could not be read, and say where to look."""
     if failed:
         click.echo(
-            f"sits-data: {failed} units could not be read and are marked in qa; sits-data status lists "
-            "them, and the same command tries them again",
+            f"sits-data: {failed} unit{'s'[: failed > 1]} could not be read, marked in qa; sits-data "
+            "status lists them, and the same command tries them again",
             err=True,
         )
         sys.exit(SKIPPED)

@@ -56,13 +56,15 @@ def _print_cube(cube: CubeInfo) -> None:
         "scenes": cube.scenes,
         "offsets": [f"{o.offset_dn} DN in {o.scenes} scenes ({o.source})" for o in cube.offsets],
         "catalog": f"{cube.catalog}, {cube.collection}",
+        **_origin(cube),
         "plan": cube.plan,
+        "item": cube.item or "none",
         "size": _megabytes(cube.size_bytes),
     }
     print_summary(summary, as_json=False)
     for dropped in cube.dropped or ():
         click.echo(f"left out: {dropped.id} ({dropped.reason})")
-    if cube.dropped is None:
+    if cube.dropped is None and cube.derived is None:
         click.echo("left out: unknown, the plan is not beside the cube")
     click.echo("\nclear pixels of each date")
     for line in date_lines(cube.clear_pct_by_date):
@@ -77,6 +79,16 @@ def _quality(cube: CubeInfo) -> str:
         [" + ".join(cube.qa.detectors)]
         + [f"{name} {metres:g} m" for name, metres in distances.items() if metres]
     )
+
+
+def _origin(cube: CubeInfo) -> dict[str, str]:
+    """How a derived cube was made."""
+    if cube.derived is None:
+        return {}
+    settings = cube.derived["settings"]
+    assert isinstance(settings, dict)
+    how = ", ".join(f"{name} {value}" for name, value in settings.items())
+    return {"made from": f"{cube.derived['from']} by {cube.derived['method']} ({how})"}
 
 
 def _print_store(store: StoreInfo) -> None:
@@ -97,6 +109,7 @@ def _print_store(store: StoreInfo) -> None:
         "cube": f"{store.cube.get('path')}, {store.cube.get('scenes')} scenes, "
         f"plan {store.cube.get('plan')}",
         "made by": store.software,
+        "item": store.item or "none",
         "size": _megabytes(store.size_bytes),
     }
     print_summary(summary, as_json=False)

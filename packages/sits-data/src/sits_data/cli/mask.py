@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from sits_data.cli.options import MASK, OutPath, json_option, print_summary
+from sits_data.cli.options import MASK, Number, OutPath, json_option, print_summary
 from sits_data.cube import open_raw
 from sits_data.mask import QaSettings
 from sits_data.mask.shape import MAX_DILATE_M, MAX_ERODE_M
@@ -15,7 +15,7 @@ from sits_data.remask import remask
 @click.argument("cube", type=OutPath)
 @click.option(
     "--dilate",
-    type=click.FloatRange(0, MAX_DILATE_M),
+    type=Number(0, MAX_DILATE_M),
     default=0.0,
     show_default=True,
     metavar="M",
@@ -23,7 +23,7 @@ from sits_data.remask import remask
 )
 @click.option(
     "--erode",
-    type=click.FloatRange(0, MAX_ERODE_M),
+    type=Number(0, MAX_ERODE_M),
     default=0.0,
     show_default=True,
     metavar="M",

@@ -1,9 +1,10 @@
 """Options and printing that several commands share."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -14,6 +15,19 @@ OutPath = click.Path(path_type=Path, readable=False)
 """A path as it is: what is wrong with it, the library says in one line."""
 
 DAY = click.DateTime(["%Y-%m-%d"])
+
+
+class Number(click.FloatRange):
+    """A number in a range; NaN is none, though every comparison lets it pass."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 class MaskType(click.ParamType[str]):

@@ -10,7 +10,7 @@ import click
 from sits_data.aoi import features_of, read_aoi
 from sits_data.bands import DEFAULT_BANDS, parse_bands
 from sits_data.catalog import KNOWN
-from sits_data.cli.options import DAY
+from sits_data.cli.options import DAY, Number
 from sits_data.fields import field_request
 from sits_data.grid import Resolution, cube_grid
 from sits_data.mask import Refinement
@@ -44,10 +44,14 @@ def query_options[F: Callable[..., object]](command: F) -> F:
             show_default=True,
             show_envvar=True,
             metavar="NAME|URL|PATH",
-            help=f"Catalogue: {', '.join(KNOWN)}, the address of a STAC API, or a catalog.json.",
+            help=f"Catalogue: {', '.join(KNOWN)}; the address of a STAC API; or the address or path of "
+            "a catalog.json, of a GeoJSON of items or of STAC GeoParquet (.parquet).",
         ),
         click.option(
-            "--collection", default="sentinel-2-l2a", show_default=True, help="Its collection."
+            "--collection",
+            default="sentinel-2-l2a",
+            show_default=True,
+            help="Its collection; Earth Search also has sentinel-2-c1-l2a.",
         ),
         click.option(
             "--start", type=DAY, help="First day.  [default: start of the last 12 complete months]"
@@ -69,7 +73,7 @@ def query_options[F: Callable[..., object]](command: F) -> F:
         click.option("--crs", metavar="EPSG:CODE", help="Grid's CRS.  [default: the area's UTM zone]"),
         click.option(
             "--max-cloud",
-            type=click.FloatRange(0, 100),
+            type=Number(0, 100),
             default=100.0,
             show_default=True,
             help="Leave out scenes with more cloud cover, in percent (100: none).",

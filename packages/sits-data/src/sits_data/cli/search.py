@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from sits_data.access import known_catalog
 from sits_data.cli.options import json_option
 from sits_data.cli.query import make_request, query_options
 from sits_data.planning import plan_cube
@@ -32,3 +33,7 @@ def search(*, as_json: bool, **query: Any) -> None:
     for dropped in plan.dropped:
         click.echo(f"left out: {dropped.id} ({dropped.reason})")
     click.echo(f"{len(plan.scenes)} scenes on {len(plan.days)} days, {len(plan.dropped)} left out")
+    asked = plan.request
+    known = known_catalog(asked.catalog)
+    where = asked.catalog if known is None else f"{asked.catalog} ({known.address})"
+    click.echo(f"{asked.collection} of {where}, {asked.start} to {asked.end}")

@@ -26,6 +26,11 @@ from sits_data.simulate import simulate_catalog
 )
 @click.option("--dates", default=72, show_default=True, help="Acquisitions to keep, drawn at random.")
 @click.option("--second-zone", is_flag=True, help="Add the tile of the neighbouring UTM zone.")
+@click.option("--split-strips", is_flag=True, help="Deliver every third pass in two halves.")
+@click.option(
+    "--wrong-flags", is_flag=True, help="Flag offsets wrongly on some scenes after 2022-01-25."
+)
+@click.option("--snow", is_flag=True, help="Let snow lie on half of the winter's days.")
 @click.option("--overwrite", is_flag=True, help="Replace a simulated catalogue that is there.")
 @json_option
 def simulate(
@@ -37,6 +42,9 @@ def simulate(
     end: datetime,
     dates: int,
     second_zone: bool,
+    split_strips: bool,
+    wrong_flags: bool,
+    snow: bool,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -54,6 +62,9 @@ def simulate(
         end=end.date(),
         dates=dates,
         second_zone=second_zone,
+        split_strips=split_strips,
+        wrong_flags=wrong_flags,
+        snow=snow,
         overwrite=overwrite,
         progress=True,
     )

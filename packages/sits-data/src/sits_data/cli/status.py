@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from pydantic_core import to_jsonable_python
 
-from sits_data.cli.options import MASK, OutPath, json_option, print_summary
+from sits_data.cli.options import MASK, Number, OutPath, json_option, print_summary
 from sits_data.status import CubeStatus, cube_status
 
 SHOWN = 20
@@ -24,7 +24,7 @@ SHOWN = 20
 )
 @click.option(
     "--skip-below",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.0,
     show_default=True,
     metavar="FRACTION",
@@ -60,7 +60,7 @@ def _print(found: CubeStatus, mask: str, skip_below: float) -> None:
         "failed": len(found.failed),
         "damaged": found.damaged,
         "missing": found.missing,
-        "last whole date": found.last_date or "none",
+        "whole to": found.whole_to or "no date yet",
     }
     print_summary(summary, as_json=False)
     for unit in found.failed[:SHOWN]:

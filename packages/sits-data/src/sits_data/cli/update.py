@@ -9,7 +9,8 @@ from sits_data.build import BuildOptions
 from sits_data.cli.building import building_options, exit_if_skipped
 from sits_data.cli.options import DAY, OutPath, json_option, print_summary
 from sits_data.cli.query import last_complete_months
-from sits_data.cube import open_raw
+from sits_data.cube import QA_SETTINGS, open_raw
+from sits_data.detectors import SCL
 from sits_data.update import UpdateResult, update_cube
 
 
@@ -31,6 +32,13 @@ def update(*, cube: Path, end: datetime | None, mask: str, options: BuildOptions
     last = end.date() if end else last_complete_months(1, date.today())[1]
     result = update_cube(cube, end=last, options=options, progress=True)
     print_summary(_describe(result, mask, as_json=as_json), as_json=as_json)
+    detectors = open_raw(cube).attributes.get(QA_SETTINGS, {}).get("detectors", [SCL])
+    if result.added and detectors != [SCL]:
+        click.echo(
+            f"sits-data: qa of the new dates is of {SCL} alone, that of the others of "
+            f"{', '.join(detectors)}; run the same sits-data mask command again",
+            err=True,
+        )
     exit_if_skipped(len(result.failed))
 
 

@@ -41,12 +41,12 @@ def verify(*, path: Path, mend: bool, as_json: bool) -> None:
 
 def _verify_cube(path: Path, *, mend: bool, as_json: bool) -> None:
     found = verify_cube(path, mend=mend)
-    state = cube_status(path) if found.checksums else None
+    state = cube_status(path) if found.compared_with == "checksums of its chunks" else None
     summary = {
         "cube": str(path),
-        "state": state.progress if state else "its ledger is not beside it",
+        "state": state.progress if state else "derived, or without its ledger",
         "files": found.files,
-        "compared_with": "checksums" if found.checksums else "nothing, only decoded",
+        "compared_with": found.compared_with,
         "damaged": list(found.damaged) if as_json else len(found.damaged),
     }
     print_summary(summary, as_json=as_json)

@@ -22,7 +22,7 @@ from sits_data.mask.names import (
     unclear_bits,
 )
 from sits_data.mask.settings import QaSettings
-from sits_data.mask.shape import Refined, Refinement, dilate, refine, refined_qa
+from sits_data.mask.shape import Refined, Refinement, refine, refined_qa
 
 __all__ = [
     "ALWAYS_UNCLEAR",
@@ -37,7 +37,6 @@ __all__ = [
     "Refined",
     "Refinement",
     "clear_pixels",
-    "dilate",
     "parse_mask",
     "qa_from_scl",
     "refine",

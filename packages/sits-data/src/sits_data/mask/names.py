@@ -62,7 +62,9 @@ def parse_mask(name: str) -> Mask:
     switched = re.findall(r"([+-])([a-z]+)", shape["switches"])
     for sign, what in switched:
         if what not in _SWITCHES:
-            raise InvalidRequest(f"a mask can switch {' and '.join(_SWITCHES)}, got {what} in {name!r}")
+            raise InvalidRequest(
+                f"a mask can switch {' and '.join(_SWITCHES)}, got {what} in {name!r}; leave it out"
+            )
         bits = bits | _SWITCHES[what] if sign == "+" else bits & ~_SWITCHES[what]
     if len({what for _, what in switched}) < len(switched):
         raise InvalidRequest(f"a mask must switch each thing once, got {name!r}; leave one out")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 from scipy import ndimage
 
-from sits_data.mask.bits import OBSCURED, QA, qa_from_scl
+from sits_data.mask.bits import OBSCURED, QA
 
 MAX_DILATE_M = 5000.0
 MAX_ERODE_M = 1000.0
@@ -70,8 +70,8 @@ def refine(qa: NDArray[np.uint8], refinement: Refinement, resolution_m: float) -
         resolution_m: pixel size in metres.
 
     Returns:
-        Two masks of the same shape. What lies beyond the array counts as clear to the dilation, and as
-        without data to the erosion; pad a window by `Refinement.reach_px` to have what lies there.
+        Two masks of the same shape. What lies beyond the array is no cloud to the dilation, and does not
+        eat into a cloud; pad a window by `Refinement.reach_px` to have what lies there.
     """
     marked = (qa & OBSCURED) != 0
     kept = marked
@@ -101,21 +101,6 @@ def refined_qa(
     out = np.where(kept, qa, qa & ~np.uint8(OBSCURED))
     out[near & ((out & OBSCURED) == 0)] |= np.uint8(QA.DILATED)
     return np.asarray(out)
-
-
-def dilate(scl: NDArray[np.uint8], radius_m: float, resolution_m: float) -> NDArray[np.bool_]:
-    """Pixels within a distance of cloud, shadow or cirrus that are none of these themselves.
-
-    Args:
-        scl: (y, x), at SCL's own resolution.
-        radius_m: distance between pixel centres, in metres; 0 marks nothing.
-        resolution_m: pixel size in metres.
-
-    Returns:
-        (y, x), True where the bit `DILATED` belongs.
-    """
-    refined = refine(qa_from_scl(scl), Refinement(dilate_m=radius_m), resolution_m)
-    return np.asarray(refined.near & ~refined.kept)
 
 
 def _opened(shape: NDArray[np.bool_], radius_m: float, resolution_m: float) -> NDArray[np.bool_]:

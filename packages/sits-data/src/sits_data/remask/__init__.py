@@ -20,12 +20,12 @@ from sits_data.errors import InvalidRequest
 from sits_data.ledger import Unit
 from sits_data.mask import QaSettings
 from sits_data.output import writing_to
+from sits_data.provenance import write_cube_item
 from sits_data.remask.staging import (
     alone,
-    chunk_file,
     finish_swap,
     is_staged,
-    note_checksums,
+    qa_file,
     stage,
     swap,
 )
@@ -83,7 +83,7 @@ def remask(
     began, path = time.monotonic(), Path(path)
     with alone(path) as ledger:
         with writing_to(path):
-            finish_swap(path)
+            finish_swap(path, ledger)
         raw = open_raw(path)
         eyes = Eyes(raw, settings, _make(raw, settings))
         with writing_to(path):
@@ -94,9 +94,8 @@ def remask(
         bar = tqdm(total=len(units), initial=done, unit="unit", desc="mask", disable=not progress)
         _run(eyes, UnitWriter(staging), todo, bar, threads=threads or available_cores())
         with writing_to(path):
-            swap(path, settings)
-            if ledger is not None:
-                note_checksums(path, ledger, units)
+            swap(path, settings, ledger)
+        write_cube_item(path)
     seconds = time.monotonic() - began
     return RemaskResult(path, settings, len(units), done, seconds)
 
@@ -116,7 +115,7 @@ def _units(raw: RawCube) -> Iterator[Unit]:
         for row in range(-(-height // raw.chunk_px)):
             for col in range(-(-width // raw.chunk_px)):
                 unit = Unit(index, row, col)
-                if chunk_file(raw.path, unit).is_file():
+                if qa_file(raw.path, unit).is_file():
                     yield unit
 
 

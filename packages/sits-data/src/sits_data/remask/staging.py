@@ -4,8 +4,7 @@ import fcntl
 import json
 import os
 import shutil
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from sits_data.errors import OutputExists
 from sits_data.ledger import Ledger, Unit, Written, open_ledger, state_folder
 from sits_data.mask import QaSettings
 from sits_data.output import write_atomically
+from sits_data.units import chunk_file, chunk_of
 
 
 @contextmanager
@@ -54,34 +54,28 @@ def stage(raw: RawCube, settings: QaSettings) -> Path:
     return staging
 
 
-def chunk_file(folder: Path, unit: Unit) -> Path:
+def qa_file(folder: Path, unit: Unit) -> Path:
     """Where a unit's chunk of `qa` lies in a cube, or in what is staged for it."""
-    return folder.joinpath("qa", "c", *map(str, unit))
+    return chunk_file(folder, "qa", chunk_of("qa", unit))
 
 
 def is_staged(path: Path, unit: Unit) -> bool:
     """Whether a unit's new chunk is there, and made after the cube's own."""
-    new, old = chunk_file(_staging(path), unit), chunk_file(path, unit)
+    new, old = qa_file(_staging(path), unit), qa_file(path, unit)
     return new.is_file() and new.stat().st_mtime_ns >= old.stat().st_mtime_ns
 
 
-def swap(path: Path, settings: QaSettings) -> None:
+def swap(path: Path, settings: QaSettings, ledger: Ledger | None) -> None:
     """Replace the chunks of `qa` by staged ones; until that is done the cube is not opened."""
     _edit_attributes(path, {RECOMPUTE: settings.model_dump()})
-    finish_swap(path)
+    finish_swap(path, ledger)
 
 
-def note_checksums(path: Path, ledger: Ledger, units: Sequence[Unit]) -> None:
-    """Tell a cube's ledger what its chunks of `qa` are now."""
-    for unit in units:
-        if unit in ledger.rows:
-            data, row = chunk_file(path, unit).read_bytes(), ledger.rows[unit]
-            written = Written(len(data), zlib.crc32(data))
-            ledger.record(replace(row, files={**row.files, "qa": written}))
+def finish_swap(path: Path, ledger: Ledger | None) -> None:
+    """Put staged chunks in place of the old ones, where the cube says that they are all there.
 
-
-def finish_swap(path: Path) -> None:
-    """Put staged chunks in place of the old ones, where the cube says that they are all there."""
+    Only when the ledger knows their checksums is the cube opened again: none takes it for damaged.
+    """
     metadata = path / "zarr.json"
     attributes = json.loads(metadata.read_bytes()).get("attributes", {}) if metadata.is_file() else {}
     if RECOMPUTE not in attributes:
@@ -91,8 +85,19 @@ def finish_swap(path: Path) -> None:
         if chunks.is_dir():
             chunks.rename(staging / "old")
         (staging / "qa" / "c").rename(chunks)
+    if ledger is not None:
+        _note_checksums(path, ledger)
     _edit_attributes(path, {QA_SETTINGS: attributes[RECOMPUTE], RECOMPUTE: None})
     shutil.rmtree(staging, ignore_errors=True)
+
+
+def _note_checksums(path: Path, ledger: Ledger) -> None:
+    """Tell a cube's ledger what its chunks of `qa` are now."""
+    for row in list(ledger.rows.values()):
+        if "qa" in row.files:
+            data = qa_file(path, row.unit).read_bytes()
+            written = Written.of(data)
+            ledger.record(replace(row, files={**row.files, "qa": written}))
 
 
 def _edit_attributes(path: Path, changes: Mapping[str, Any]) -> None:

@@ -23,8 +23,8 @@ from sits_data.simulate.orbits import Pass, passes
 from sits_data.simulate.place import Tile, aoi_polygon, home_tile, neighbour_tile
 from sits_data.simulate.products import Product, products
 from sits_data.simulate.readme import readme
-from sits_data.simulate.scene import numbers, render, view
-from sits_data.simulate.settings import Settings
+from sits_data.simulate.scene import half_of, numbers, render, view
+from sits_data.simulate.settings import EXTRAS, Settings
 from sits_data.simulate.sky import Weather, forecast
 from sits_data.simulate.stac import Json, item_id, make_catalog, make_collection, make_item
 from sits_data.simulate.truth import describe_day, reflectance_tif, write_clear, write_json, write_land
@@ -68,6 +68,7 @@ class _Day:
     """What writing one pass leaves behind for the whole."""
 
     items: list[Json]
+    offsets: dict[str, int]
     truth: dict[str, Any]
     clear: NDArray[np.bool_]
 
@@ -81,6 +82,9 @@ def simulate_catalog(
     end: date = date(2022, 10, 31),
     dates: int = 72,
     second_zone: bool = False,
+    split_strips: bool = False,
+    wrong_flags: bool = False,
+    snow: bool = False,
     overwrite: bool = False,
     progress: bool = False,
 ) -> SimulatedCatalog:
@@ -97,6 +101,10 @@ def simulate_catalog(
         end: last day, at least 14 months later; up to 2024-12-31.
         dates: how many acquisitions to keep of those that two orbits offer, at least 16.
         second_zone: add the same acquisitions in the tile of the neighbouring UTM zone.
+        split_strips: deliver every third pass as two half-covered datastrips.
+        wrong_flags: deny of every other product without its offset that the offset was removed;
+            `truth/offsets.json` knows better.
+        snow: let snow lie on half of the winter's days.
         overwrite: replace a simulated catalogue that is there; nothing else is ever replaced.
         progress: show a bar on stderr.
 
@@ -105,7 +113,7 @@ def simulate_catalog(
         OutputExists: `out` is there already.
         OutputNotWritable: no permission, or the disk is full.
     """
-    settings = Settings(seed, size_px, start, end, dates, second_zone)
+    settings = Settings(seed, size_px, start, end, dates, second_zone, split_strips, wrong_flags, snow)
     home = home_tile(size_px)
     tiles = (home, neighbour_tile(home)) if second_zone else (home,)
     flown = passes(settings)
@@ -174,10 +182,11 @@ class _Writer:
         rendered = render(self.settings, self.landscape, flown, weather)
         truth = reflectance_tif(self.landscape, rendered.land)
         (self.folder / "truth" / "reflectance" / f"{flown.day}.tif").write_bytes(truth)
-        items = []
+        items, offsets = [], {}
         for tile in self.tiles:
-            seen_as = view(self.settings, rendered, flown, home=self.tiles[0], tile=tile)
+            whole = view(self.settings, rendered, flown, home=self.tiles[0], tile=tile)
             for product in made:
+                seen_as = half_of(whole, product)
                 name = item_id(flown, tile, product)
                 folder = self.folder / "items" / name
                 folder.mkdir(parents=True)
@@ -187,8 +196,10 @@ class _Writer:
                     (folder / f"{band}.tif").write_bytes(encode_cog(dn, tile.grid))
                 (folder / "SCL.tif").write_bytes(encode_cog(seen_as.scl, tile.grid, categories=True))
                 items.append(make_item(flown, tile, product, seen_as))
+                offsets[name] = -product.shift_dn
                 write_json(folder / f"{name}.json", items[-1])
-        return _Day(items, describe_day(rendered, [i["id"] for i in items]), rendered.sky.clear)
+        described = describe_day(rendered, list(offsets))
+        return _Day(items, offsets, described, rendered.sky.clear)
 
     def write_stac(self, items: list[Json]) -> None:
         title = f"Simulated Sentinel-2 L2A, seed {self.settings.seed}"
@@ -205,6 +216,9 @@ class _Writer:
             for name, p, day in zip(names, flown, days, strict=True)
         ]
         write_json(truth / "dates.json", described)
+        if self.settings.wrong_flags:
+            offsets = {name: offset_dn for day in days for name, offset_dn in day.offsets.items()}
+            write_json(truth / "offsets.json", offsets)
 
     def write_vectors(self) -> None:
         parcels = self.landscape.parcels()
@@ -226,4 +240,6 @@ def _geopackage(frame: gpd.GeoDataFrame, layer: str) -> bytes:
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
-    return {name: str(v) if isinstance(v, date) else v for name, v in asdict(settings).items()}
+    """The settings as JSON; an extra that was not asked for is left out."""
+    plain = {name: str(v) if isinstance(v, date) else v for name, v in asdict(settings).items()}
+    return {name: v for name, v in plain.items() if v or name not in EXTRAS}

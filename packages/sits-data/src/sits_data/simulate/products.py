@@ -21,6 +21,7 @@ BASELINES: tuple[tuple[date, str], ...] = (
 FIRST_WITH_OFFSET = "04.00"
 
 DATES_PER_DUPLICATE = 24
+PASSES_PER_SPLIT = 3
 
 ORIGINAL_NOISE = 0.012
 """Deviation of the reflectance noise that only the replaced original of a duplicate carries."""
@@ -32,11 +33,13 @@ class Product:
 
     Args:
         baseline: such as `04.00`.
-        offset_applied: what `earthsearch:boa_offset_applied` says, truly.
+        offset_applied: whether Earth Search took the offset away.
         generated: when it was made, UTC.
         station: where.
-        sequence: 0, or 1 for a reprocessed product beside its original.
+        sequence: counts the products of a pass: originals first, then reprocessed ones.
         extra_noise: deviation of additional reflectance noise.
+        flag_wrong: the flag denies that the offset was taken away.
+        strip: 0 or 1 for the northern or southern half of a pass in two datastrips, None for a whole.
     """
 
     baseline: str
@@ -45,6 +48,13 @@ class Product:
     station: str
     sequence: int = 0
     extra_noise: float = 0.0
+    flag_wrong: bool = False
+    strip: int | None = None
+
+    @property
+    def flag(self) -> bool:
+        """What `earthsearch:boa_offset_applied` says."""
+        return self.offset_applied and not self.flag_wrong
 
     @property
     def has_offset(self) -> bool:
@@ -60,10 +70,12 @@ class Product:
 def products(
     settings: Settings, flown: Sequence[Pass], clear_order: Sequence[int]
 ) -> list[list[Product]]:
-    """The products of each pass: one, or two where it was reprocessed.
+    """The products of each pass: one, or two where it was reprocessed; twice that in two datastrips.
 
-    From baseline 04.00 on, Earth Search has taken the offset away from every other product. The
-    duplicates fall on the clearest days, before and after that baseline in turns.
+    From baseline 04.00 on, Earth Search has taken the offset away from every other product, and with
+    `wrong_flags` says so of every other one only. The duplicates fall on the clearest days, before
+    and after that baseline in turns; with `split_strips` the clearest pass and every third one after
+    it come in two datastrips.
 
     Args:
         settings: of the catalogue.
@@ -74,12 +86,16 @@ def products(
     plain = [_original(rng, p) for p in flown]
     modern = [i for i, product in enumerate(plain) if product.has_offset]
     for n, i in enumerate(modern):
-        plain[i] = replace(plain[i], offset_applied=n % 2 == 0)
+        wrong = settings.wrong_flags and n % 4 == 0
+        plain[i] = replace(plain[i], offset_applied=n % 2 == 0, flag_wrong=wrong)
     both = [[i for i in clear_order if (i in modern) == era] for era in (False, True)]
     alternating = [i for pair in zip(*both, strict=False) for i in pair] or list(clear_order)
     result = [[product] for product in plain]
     for i in alternating[: max(1, len(flown) // DATES_PER_DUPLICATE)]:
         result[i] = [replace(plain[i], extra_noise=ORIGINAL_NOISE), _reprocessed(rng, plain[i])]
+    if settings.split_strips:
+        for i in clear_order[::PASSES_PER_SPLIT]:
+            result[i] = _in_halves(settings.rng("strips", flown[i].day.toordinal()), result[i])
     return result
 
 
@@ -96,3 +112,15 @@ def _reprocessed(rng: np.random.Generator, original: Product) -> Product:
     newer = "05.11" if original.baseline >= "05.00" else "05.00"
     applied = original.shift_dn > 0
     return Product(newer, applied, generated, "S2RP", sequence=1)
+
+
+def _in_halves(rng: np.random.Generator, whole: Sequence[Product]) -> list[Product]:
+    """Each product as two of half the land; the second half was received, and so made, later."""
+    halves = []
+    for n, product in enumerate(whole):
+        later = product.generated + timedelta(seconds=int(rng.integers(60, 3600)))
+        halves += [
+            replace(product, strip=0, sequence=2 * n),
+            replace(product, strip=1, sequence=2 * n + 1, generated=later),
+        ]
+    return halves

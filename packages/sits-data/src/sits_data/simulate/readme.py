@@ -32,7 +32,21 @@ Some classes are hard to tell apart, on purpose:
 Scenes before baseline 04.00 hold DN = 10000 x reflectance. Later ones hold 1000 more, unless
 `earthsearch:boa_offset_applied` is true. Items whose id ends in `_1_L2A` were reprocessed; their
 originals, `_0_L2A`, are noisier. The scene classification errs, mostly at the edges of clouds.
-"""
+{extras}"""
+
+EXTRA_TEXT = {
+    "split_strips": """
+Every third pass came in two datastrips: items `_0_L2A` and `_1_L2A` are its northern and southern half,
+and `_2_L2A` and `_3_L2A` are the halves of its reprocessed product, where there is one.
+""",
+    "wrong_flags": """
+Some items deny `earthsearch:boa_offset_applied` although their offset is gone, as real ones do.
+`truth/offsets.json` has what the numbers of every item really hold, 0 or -1000.
+""",
+    "snow": """
+Snow lies on half of the winter's days, in `truth/reflectance` too; `truth/dates.json` says how much.
+""",
+}
 
 
 def readme(settings: Settings, scenes: int, dates: int) -> str:
@@ -49,4 +63,5 @@ def readme(settings: Settings, scenes: int, dates: int) -> str:
         size=settings.size_px,
         zone=", and the same land in EPSG:32631" if settings.second_zone else "",
         pairs="\n".join(pairs),
+        extras="".join(text for name, text in EXTRA_TEXT.items() if getattr(settings, name)),
     )

@@ -1,5 +1,6 @@
 """One pass rendered: what the sensor sees in each tile, and the numbers that a product stores."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +18,10 @@ from sits_data.simulate.products import Product
 from sits_data.simulate.scl import Classes, classify, halve
 from sits_data.simulate.settings import Settings
 from sits_data.simulate.sky import Sky, Weather, make_sky
+from sits_data.simulate.snow import snow_cover, under_snow
+
+STRIP_OVERLAP_PX, TRACK_TILT = 12, 13
+"""How far the two datastrips of a pass overlap, and by how many degrees the track leaves north-south."""
 
 NOISE, GAIN = 0.002, 0.005
 """Deviation of a pixel's reflectance noise, and of the factor that a whole band is off by on a day."""
@@ -44,6 +49,7 @@ class Rendered:
     """A pass over the home grid: its truth and its sky, from which every tile's view is taken."""
 
     land: Field
+    snow: Field | None
     sky: Sky
     scl: Classes
     looks: Field
@@ -53,11 +59,15 @@ class Rendered:
 def render(settings: Settings, landscape: Landscape, flown: Pass, weather: Weather) -> Rendered:
     """Render a pass on the home grid, at 10 m."""
     land = landscape.reflectance(flown.day)
+    snow = snow_cover(settings, flown.day)
+    if snow is not None:
+        land = under_snow(land, snow)
     sky = make_sky(settings, flown, weather)
     looks = sky.over(land)
     rng = settings.rng("sensor", flown.day.toordinal())
     gains = (1 + rng.normal(0, GAIN, len(DEFAULT_BANDS))).astype(np.float32)
-    return Rendered(land, sky, classify(rng, sky, halve(looks)), looks, gains)
+    scl = classify(rng, sky, halve(looks), None if snow is None else halve(snow))
+    return Rendered(land, snow, sky, scl, looks, gains)
 
 
 def view(settings: Settings, rendered: Rendered, flown: Pass, *, home: Tile, tile: Tile) -> View:
@@ -77,6 +87,21 @@ def view(settings: Settings, rendered: Rendered, flown: Pass, *, home: Tile, til
         noise = rng.standard_normal(exact.shape, dtype=np.float32) * NOISE
         bands[band] = np.asarray(exact * rendered.gains[n] + noise, dtype=np.float32)
     return View(bands, scl, seen)
+
+
+def half_of(whole: View, product: Product) -> View:
+    """What of a view lies in a product's datastrip: all of it, or a half cut across the track.
+
+    The halves overlap by `STRIP_OVERLAP_PX`, so no pixel lies in neither.
+    """
+    if product.strip is None:
+        return whole
+    height, width = whole.seen[10].shape
+    y, x = np.indices((height, width))
+    below = y - height / 2 - (x - width / 2) * math.tan(math.radians(TRACK_TILT))
+    inside = below < STRIP_OVERLAP_PX / 2 if product.strip == 0 else below > -STRIP_OVERLAP_PX / 2
+    seen = {10: whole.seen[10] & inside, 20: whole.seen[20] & (halve(inside) == 1)}
+    return View(whole.bands, np.where(seen[20], whole.scl, SCL.NO_DATA).astype(np.uint8), seen)
 
 
 def numbers(rng: np.random.Generator, seen_as: View, band: str, product: Product) -> Numbers:

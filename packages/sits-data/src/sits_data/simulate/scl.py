@@ -17,19 +17,22 @@ type Classes = NDArray[np.uint8]
 B02, B04, B08, B11 = (DEFAULT_BANDS.index(b) for b in ("B02", "B04", "B08", "B11"))
 
 
-def classify(rng: np.random.Generator, sky: Sky, seen_as: Field) -> Classes:
+def classify(rng: np.random.Generator, sky: Sky, seen_as: Field, snow: Field | None = None) -> Classes:
     """(y, x) scene classes at 20 m.
 
     Args:
         rng: source of its errors.
         sky: on the 10 m grid.
         seen_as: (band, y, x) reflectance at 20 m, clouds and all.
+        snow: (y, x) part of the ground under snow at 20 m, None where there is none at all.
     """
     shape = seen_as.shape[1:]
     cloud, shadow, cirrus = (halve(f) for f in (sky.cloud, sky.shadow, sky.cirrus))
     doubt = smooth_noise(rng, shape, scale_px=1.5)
     mood = smooth_noise(rng, shape, scale_px=6)
     scl = _ground(rng, seen_as)
+    if snow is not None:
+        scl[snow > 0.4 + 0.1 * doubt] = SCL.SNOW
     # Edges: the threshold wavers, and here and there a cloud or shadow grows by a pixel.
     grown = np.where(doubt > 0.8, ndimage.maximum_filter(cloud, 3), cloud)
     cast = np.where(doubt < -0.8, ndimage.maximum_filter(shadow, 3), shadow)

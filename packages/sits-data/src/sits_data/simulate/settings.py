@@ -10,6 +10,9 @@ from sits_data.errors import InvalidRequest
 EARLIEST, LATEST = date(2017, 7, 1), date(2024, 12, 31)
 """Both satellites flew in these years, and their baselines are known."""
 
+EXTRAS = ("split_strips", "wrong_flags", "snow")
+"""Settings that a plain catalogue does without."""
+
 MIN_DAYS = 425
 """Fourteen months: two growing seasons."""
 
@@ -24,6 +27,9 @@ class Settings:
         start, end: first and last day, at least 14 months apart.
         dates: how many acquisitions survive, at least 16; fewer when the orbits offer fewer.
         second_zone: also render every scene in the tile of the neighbouring UTM zone.
+        split_strips: deliver every third pass in two halves, as two stations received it.
+        wrong_flags: say of every other product whose offset was taken away that it was not.
+        snow: let snow lie on half of the winter's days.
 
     Raises:
         InvalidRequest: a value is out of its range.
@@ -35,6 +41,9 @@ class Settings:
     end: date
     dates: int
     second_zone: bool
+    split_strips: bool = False
+    wrong_flags: bool = False
+    snow: bool = False
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -133,7 +133,7 @@ def _properties(flown: Pass, tile: Tile, product: Product, scl: Classes) -> Json
     baseline = product.baseline
     packed = baseline.replace(".", "")
     made, start = f"{product.generated:{compact}}", f"{flown.start:{compact}}"
-    strip = f"{flown.start + timedelta(seconds=109):{compact}}"
+    strip = f"{_strip_start(flown, product):{compact}}"
     satellite, orbit = flown.platform, f"{flown.absolute_orbit:06d}"
     return {
         "datetime": _iso(flown.sensed),
@@ -164,10 +164,17 @@ def _properties(flown: Pass, tile: Tile, product: Product, scl: Classes) -> Json
         "s2:granule_id": f"{satellite}_OPER_MSI_L2A_TL_{product.station}_{made}_A{orbit}"
         f"_T{tile.mgrs}_N{baseline}",
         "s2:sequence": str(product.sequence),
-        "earthsearch:boa_offset_applied": product.offset_applied,
+        "earthsearch:boa_offset_applied": product.flag,
         "created": _iso(product.generated + timedelta(hours=3)),
         "updated": _iso(product.generated + timedelta(hours=3)),
     }
+
+
+def _strip_start(flown: Pass, product: Product) -> datetime:
+    """When the datastrip began: soon after the datatake, the second one just before the land."""
+    if product.strip == 1:
+        return flown.sensed - timedelta(seconds=5)
+    return flown.start + timedelta(seconds=109)
 
 
 def _assets(grid: Grid, product: Product) -> Json:

@@ -76,6 +76,7 @@ def describe_day(rendered: Rendered, items: Sequence[str]) -> dict[str, Any]:
         "shadow_fraction": round(float((sky.shadow > 0).mean()), 6),
         "cirrus_fraction": round(float((sky.cirrus > 0).mean()), 6),
         "seen_fraction": round(float(sky.seen.mean()), 6),
+        **({} if rendered.snow is None else {"snow_fraction": round(float(rendered.snow.mean()), 6)}),
         "shadow_rows_columns": list(sky.throw_px),
         "items": list(items),
     }

@@ -12,12 +12,12 @@ import geopandas as gpd
 from tqdm import tqdm
 
 from sits_data.cube import RawCube, is_cube, open_raw
+from sits_data.drafts import Draft, drafting
 from sits_data.errors import InvalidAOI, InvalidLabels, InvalidRequest, NotACube
 from sits_data.manifest import MergedManifest, Part, Recipe
 from sits_data.regions import owners
-from sits_data.store.read import MANIFEST, open_parts, open_store, sha256_of
+from sits_data.store.read import MANIFEST, is_store, open_parts, open_store, sha256_of
 from sits_data.store.recipe import check_recipe, name_work, read_vectors
-from sits_data.store.resume import Draft, drafting
 from sits_data.store.write import planarize
 from sits_data.threads import available_cores
 
@@ -118,7 +118,9 @@ def planarize_all(
     _check_alike(raws)
     names = _names(cubes)
     vectors, outside = _share_out(read_vectors(recipe), raws)
-    with drafting(out, name_work(raws, recipe), overwrite=overwrite) as draft:
+    with drafting(
+        out, name_work(raws, recipe), what="a planar store", is_one=is_store, overwrite=overwrite
+    ) as draft:
         bar = tqdm(total=len(cubes), unit="cube", desc="planarize", disable=not progress)
 
         def write(cube: Path, name: str, own: gpd.GeoDataFrame | None) -> str | None:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sits_data.cube import RawCube
+from sits_data.drafts import Draft
 from sits_data.mask import QA, MaskName, strict_classes
-from sits_data.store.resume import Draft
 from sits_data.store.shards import Run, Shards, Table
 from sits_data.store.transpose import copy_columns, sort_by_block
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sits_data.cube import RawCube, open_raw
+from sits_data.drafts import drafting
 from sits_data.manifest import (
     Manifest,
     Recipe,
@@ -18,11 +19,12 @@ from sits_data.manifest import (
 )
 from sits_data.mask import unclear_bits
 from sits_data.orders import order, parse_order
+from sits_data.provenance import write_store_item
 from sits_data.regions import (
     RegionSet,
 )
 from sits_data.store.pixels import write_pixels
-from sits_data.store.read import DATES, MANIFEST, REGIONS, open_store, sha256_of
+from sits_data.store.read import DATES, MANIFEST, REGIONS, is_store, open_store, sha256_of
 from sits_data.store.recipe import (
     Labels,
     check_recipe,
@@ -31,7 +33,6 @@ from sits_data.store.recipe import (
     name_work,
     read_vectors,
 )
-from sits_data.store.resume import drafting
 from sits_data.store.shards import Shards, write_npy
 from sits_data.threads import available_cores
 
@@ -88,9 +89,9 @@ def planarize(
 ) -> Summary:
     """Write the planar store of a cube, or finish one whose writing was interrupted.
 
-    The store appears at `out` whole or not at all. Regions are sorted by the block of their first
-    pixel, so that regions that are near each other lie near each other on disk; `id` says which is
-    which.
+    The store appears at `out` whole or not at all; last comes its STAC item, beside it. Regions are
+    sorted by the block of their first pixel, so that regions that are near each other lie near each
+    other on disk; `id` says which is which.
 
     Args:
         cube: a finished cube.
@@ -116,7 +117,9 @@ def planarize(
     started, out = time.perf_counter(), Path(out)
     mask = check_recipe(recipe)
     raw = open_raw(cube)
-    with drafting(out, name_work([raw], recipe), overwrite=overwrite) as draft:
+    with drafting(
+        out, name_work([raw], recipe), what="a planar store", is_one=is_store, overwrite=overwrite
+    ) as draft:
         folder = draft.folder
         vectors = read_vectors(recipe) if vectors is None else vectors
         regions = find_regions(raw, recipe, vectors)
@@ -137,6 +140,7 @@ def planarize(
         _write_tables(raw, regions, shards, labels, folder, recipe)
         manifest = _write_manifest(raw, regions, shards, labels, folder, recipe)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    write_store_item(out, cube=raw.path)
     return Summary(
         out=out,
         regions=manifest.regions,

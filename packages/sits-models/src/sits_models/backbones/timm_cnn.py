@@ -40,13 +40,16 @@ class TimmCNN(nn.Module):
         in_channels: bands, C.
         network: its name in timm.
         stride: dates and positions of a cell; the network is cut where it reaches it.
-        pretrained: start from timm's weights, mostly of ImageNet: each channel of the first convolution
-            takes the mean of the filters of red, green and blue, times 3 / channels, as nothing says
-            which band is which colour. Where the weights are not to be had a warning says so, and
-            `starts_from` stays None.
+        pretrained: start from timm's weights, mostly of ImageNet. In the first convolution red, green
+            and blue keep their filters and every other channel takes the mean of the three, all times
+            3 / channels, so that a grey picture is answered as strongly as before. Where the weights
+            are not to be had a warning says so, and `starts_from` stays None.
+        colours: positions of red, green and blue among the bands; None where nothing says which they
+            are: then all channels take the mean.
 
     Raises:
-        InvalidConfig: timm has no such network, it gives no cells, or cannot be cut at that stride.
+        InvalidConfig: timm has no such network, it gives no cells, or cannot be cut at that stride; or
+            colours are not three bands.
     """
 
     starts_from: str | None = None
@@ -59,8 +62,15 @@ class TimmCNN(nn.Module):
         network: str = "resnet18",
         stride: int = 16,
         pretrained: bool = False,
+        colours: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        known = tuple(colours or ())
+        if known and (len(set(known)) != 3 or not set(known) <= set(range(in_channels))):
+            raise InvalidConfig(
+                f"red, green and blue must be three bands of positions 0 to {in_channels - 1}, got "
+                f"{list(known)}"
+            )
         self.in_channels, self.stride = in_channels, stride
         whole = _pyramid(network, in_channels + 3)
         level = _info(whole).reduction()
@@ -77,7 +87,7 @@ class TimmCNN(nn.Module):
 
         self.network, learned = learned_or_new(make, network) if pretrained else (make(False), False)
         if learned:
-            _without_colour(self.network)
+            _widen(self.network, known)
         self.starts_from = f"ImageNet (timm, {network})" if learned else None
         if stride != level[-1] and _weights(self.network) == _weights(whole):
             raise InvalidConfig(
@@ -169,11 +179,14 @@ def _pyramid(name: str, channels: int) -> nn.Module:
     return network
 
 
-def _without_colour(network: nn.Module) -> None:
-    """Give all channels one filter; timm repeats those of red, green and blue, times 3 / channels."""
+def _widen(network: nn.Module, colours: Sequence[int]) -> None:
+    """Give channels that are no colour the mean filter; timm repeats the three, times 3 / channels."""
     first = next(part for part in network.modules() if isinstance(part, nn.Conv2d))
     with torch.no_grad():
-        first.weight.copy_(first.weight[:, :3].mean(1, keepdim=True).expand_as(first.weight))
+        red_green_blue = first.weight[:, :3].clone()
+        first.weight.copy_(red_green_blue.mean(1, keepdim=True).expand_as(first.weight))
+        if colours:
+            first.weight[:, list(colours)] = red_green_blue
 
 
 def _info(network: nn.Module) -> FeatureInfo:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sits_data.manifest import LabelClass
+from sits_data.mask import parse_mask
 from sits_data.store import PlanarStore
 from sits_models.bench.design import Design
 from sits_models.bench.readers import READERS
@@ -139,7 +140,7 @@ class Problem:
                 if card.kind == "classifier"
                 else "pretraining saw the pixels of this store, those of test regions too, but no labels"
             )
-        if card.mask != manifest.mask:
+        if parse_mask(card.mask) != parse_mask(manifest.mask):
             found.append(
                 f"the checkpoint learned under the mask {card.mask}, this store has {manifest.mask}"
             )

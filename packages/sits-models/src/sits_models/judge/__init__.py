@@ -94,7 +94,7 @@ def judge(config: Path, out: Path, *, device: str | None = None, progress: bool 
     )
     notes = cautions(asked)
     judged = Judged(out, rows, len(tasks) - kept, kept, notes)
-    _write(judged, asked)
+    _write(judged, asked, data={task.key.store: task.key.made["data"] for task in tasks})
     return judged
 
 
@@ -143,10 +143,11 @@ def _title(task: Task) -> str:
     return ", ".join(filter(None, (task.key.entry, task.key.reader)))
 
 
-def _write(judged: Judged, asked: BenchConfig) -> None:
+def _write(judged: Judged, asked: BenchConfig, *, data: dict[str, str]) -> None:
     told = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "code": code_hash(),
+        "data": data,
         "config": asked.model_dump(),
         "notes": judged.notes,
         "rows": [row.model_dump() for row in judged.rows],

@@ -244,7 +244,11 @@ def _reliability(folder: Path, rows: Sequence[BenchRow], *, key: str) -> Markup:
         axes.set_xlabel("probability of the named class")
         axes.set_ylabel("share that is right")
         axes.tick_params(length=0)
-        axes.legend(frameon=False, labelcolor=QUIET, fontsize=9, loc="lower right")
+        # Above the axes, as curves may end anywhere in them.
+        axes.legend(
+            frameon=False, labelcolor=QUIET, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1),
+            borderaxespad=0.2,
+        )  # fmt: skip
         return _svg(figure, f"{key} reliability")
 
 

@@ -1,4 +1,4 @@
-"""A store that is being written: its folder under another name, and which blocks are done.
+"""A folder that is being written: under another name, with a log of what is done.
 
 What a crash leaves behind is continued by the same work, and thrown away by any other.
 """
@@ -6,7 +6,7 @@ What a crash leaves behind is continued by the same work, and thrown away by any
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,17 +15,16 @@ from typing import IO
 
 from sits_data.errors import OutputExists
 from sits_data.output import check_free, replace_folder, writing_to
-from sits_data.store.read import is_store
 
-_WHAT, _REPLACED = "a planar store", "replaced"
+_REPLACED = "replaced"
 
 
 @dataclass
 class Draft:
-    """A store as far as it is written.
+    """A folder as far as it is written.
 
     Args:
-        folder: where its files are; on the disk of the finished store.
+        folder: where its files are; on the disk of the finished folder.
         done: names of finished steps.
         log: a line for each of them.
         lock: of the log.
@@ -45,30 +44,35 @@ class Draft:
 
 
 @contextmanager
-def drafting(out: Path, work: str, *, overwrite: bool) -> Iterator[Draft]:
-    """Write a store beside `out`; it takes that name when the block ends well.
+def drafting(
+    out: Path, work: str, *, what: str, is_one: Callable[[Path], bool], overwrite: bool
+) -> Iterator[Draft]:
+    """Write a folder beside `out`; it takes that name when the block ends well.
 
     If not, what was finished stays in the hidden folder `.NAME.partial`.
 
     Args:
-        out: the store to make.
-        work: names everything that decides the store's bytes; a draft of other work is thrown away.
-        overwrite: replace the store that is there.
+        out: the folder to make.
+        work: one line that names everything that decides its bytes; a draft of other work is thrown
+            away.
+        what: what it will be, such as `a planar store`.
+        is_one: tells whether a folder is one; only these are ever replaced.
+        overwrite: replace the one that is there.
 
     Raises:
         OutputExists: `out` exists and may not be replaced, or another process is writing it.
         OutputNotWritable: no permission, or the disk is full.
     """
-    scratch = out.with_name(f".{out.name}.partial")
     with writing_to(out):
-        check_free(out, _WHAT, is_store, overwrite=overwrite)
+        check_free(out, what, is_one, overwrite=overwrite)
+        scratch = out.with_name(f".{out.name}.partial")
         scratch.mkdir(parents=True, exist_ok=True)
         with (scratch / "log").open("a+") as log:
             _lock(log, out)
             draft = _resume(scratch / out.name, work, log)
             try:
                 yield draft
-                check_free(out, _WHAT, is_store, overwrite=overwrite)
+                check_free(out, what, is_one, overwrite=overwrite)
                 replace_folder(draft.folder, out, scratch / _REPLACED)
                 draft.done.clear()
             finally:
@@ -86,7 +90,7 @@ def _lock(log: IO[str], out: Path) -> None:
 
 
 def _resume(folder: Path, work: str, log: IO[str]) -> Draft:
-    # What a run that replaced a store was about to delete when it was killed.
+    # What a run that replaced a folder was about to delete when it was killed.
     shutil.rmtree(folder.with_name(_REPLACED), ignore_errors=True)
     log.seek(0)
     found, *steps = log.read().split("\n")
