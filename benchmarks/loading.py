@@ -27,7 +27,7 @@ def load4(work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def load10(work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     settings = _scenes(work, arguments, DEFAULT_BANDS)
-    sides = "ours_load", "rasterio_windows", "odc_pool", "stackstac_uint16"
+    sides = "ours_load", "rasterio_windows", "rasterio_to_grid", "odc_pool", "stackstac_uint16"
     return _row(_what(settings, arguments, "file"), sides, settings, arguments, FLOOR)
 
 

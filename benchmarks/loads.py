@@ -28,7 +28,7 @@ def ours_load(settings: Settings) -> None:
         return how.read(request, plan.days[task.time].scenes, task.window, request.bands)
 
     with options.workers(plan) as workers:
-        pixels = list(workers.run(read, pending(plan, set())))
+        pixels = list(workers.run(read, pending(plan, set(), lambda _: True)))
     spent = clock.spent()
     first = (window for task, window in pixels if task.time == 0)
     report(spent, sum(int(window.reflectance.sum(dtype=np.int64)) for window in first))
@@ -36,6 +36,15 @@ def ours_load(settings: Settings) -> None:
 
 def rasterio_windows(settings: Settings) -> None:
     """The floor: each raster opened once and its window read as it is stored, no pixel touched twice."""
+    _rasterio(settings, to_grid=False)
+
+
+def rasterio_to_grid(settings: Settings) -> None:
+    """The same, but GDAL repeats 20 m pixels while it reads: a cube's worth of pixels."""
+    _rasterio(settings, to_grid=True)
+
+
+def _rasterio(settings: Settings, *, to_grid: bool) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     import rasterio
@@ -43,13 +52,15 @@ def rasterio_windows(settings: Settings) -> None:
 
     from sits_data.rasters import GDAL_OPTIONS
 
-    bounds = grid_of(settings).geobox.boundingbox.bbox
+    grid = grid_of(settings)
+    bounds = grid.left, grid.bottom, grid.right, grid.top
+    shape = grid.shape if to_grid else None
     hrefs = [[item.assets[name].href for name in names_of(settings)] for item in items_of(settings)]
 
     def read(href: str) -> NDArray[Any]:
         with rasterio.Env(**GDAL_OPTIONS), rasterio.open(href) as raster:
             window = from_bounds(*bounds, raster.transform).round_lengths().round_offsets()
-            pixels: NDArray[Any] = raster.read(1, window=window)
+            pixels: NDArray[Any] = raster.read(1, window=window, out_shape=shape)
             return pixels
 
     clock = Clock()

@@ -54,7 +54,7 @@ def _submit(settings: Settings, *, scheduler: str | None) -> None:
         create_cube(out, plan)
         work = partial(_leave, how=options.how(request))
         with options.workers(plan) as workers:
-            units = sum(count for _, count in workers.run(work, pending(plan, set())))
+            units = sum(count for _, count in workers.run(work, pending(plan, set(), lambda _: True)))
     report(clock.spent(), units)
 
 
