@@ -29,12 +29,17 @@ GDAL_OPTIONS: dict[str, str | int] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
     "GDAL_CACHEMAX": 128 * 2**20,
+    "CPL_VSIL_CURL_CACHE_SIZE": 64 * 2**20,
     "GDAL_HTTP_CONNECTTIMEOUT": 10,
     "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,
     "GDAL_HTTP_LOW_SPEED_TIME": 30,
     "GDAL_HTTP_MAX_RETRY": 0,
 }
-"""Environment of every reading thread: no directory listings, a header in one request, no retries."""
+"""Environment of every reading thread: no directory listings, a header in one request, no retries.
+
+What came over HTTP stays in a cache of the process until it was checked: a band of a window on each of
+four threads.
+"""
 
 REQUEST_TIMEOUT_S = 120
 """Of one HTTP request; less when the deadline is nearer."""
