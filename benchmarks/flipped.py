@@ -7,12 +7,17 @@ checksums that `sits_data.checksums` uses over HTTP.
 import argparse
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from sits_data.checksums import check_tiles
+from sits_data.checksums import read_checked
+from sits_data.rasters import CLASSES, REFLECTANCE, RasterReader
 
 FILES, PLACES, ZEROES = 10, 10, 64
 
@@ -45,10 +50,14 @@ def trial(file: Path, copy: Path, share: float) -> str:
     if (read == truth).all():
         return "no pixel was wrong"
     try:
-        check_tiles(str(copy), geobox, {})
+        read_checked(str(copy), geobox, np.zeros_like(truth[0]), {}, partial(_read, copy))
     except rasterio.errors.RasterioError:
         return "wrong pixels, noticed by checksum alone"
     return "wrong pixels, not noticed"
+
+
+def _read(file: Path, geobox: GeoBox, out: NDArray[Any]) -> None:
+    RasterReader().read(str(file), geobox, CLASSES if out.dtype == np.uint8 else REFLECTANCE, out)
 
 
 if __name__ == "__main__":

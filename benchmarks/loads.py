@@ -38,7 +38,7 @@ def ours_load_unchecked(settings: Settings) -> None:
     """The same as over TLS: plain HTTP has every tile decoded a second time, to its checksum."""
     from sits_data import rasters
 
-    rasters.check_tiles = lambda *_: None
+    rasters.read_checked = lambda _path, geobox, out, _options, read: read(geobox, out)
     ours_load(settings)
 
 

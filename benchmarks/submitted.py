@@ -20,7 +20,7 @@ def ours_submit_cluster(settings: Settings) -> None:
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=settings["threads"], threads_per_worker=1, dashboard_address=None
+        n_workers=settings["threads"], threads_per_worker=1, dashboard_address="127.0.0.1:0"
     ) as cluster:
         _submit(settings, scheduler=cluster.scheduler_address)
 

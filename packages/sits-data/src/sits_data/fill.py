@@ -17,6 +17,7 @@ from sits_data.errors import UnreadableSource
 from sits_data.grid import BLOCK_PX, Window
 from sits_data.ledger import Row, Unit, Written
 from sits_data.mask import QA, MaskName, Refinement, clear_pixels
+from sits_data.memory import WindowMemory, memory_of_this_thread
 from sits_data.patience import within
 from sits_data.plan import CubePlan, Request
 from sits_data.rasters import RasterReader
@@ -46,9 +47,21 @@ class How:
     mark_failed: bool
 
     def read(
-        self, request: Request, scenes: Sequence[Scene], window: Window, bands: Sequence[str]
+        self,
+        request: Request,
+        scenes: Sequence[Scene],
+        window: Window,
+        bands: Sequence[str],
+        memory: WindowMemory | None = None,
     ) -> DayWindow:
         """Read a window of a day before the deadline.
+
+        Args:
+            request: whose grid is read.
+            scenes: of the day.
+            window: which pixels.
+            bands: canonical ids; none reads the scene classification alone.
+            memory: that what is returned may lie in; after an error something may still write to it.
 
         Raises:
             UnreadableSource: it cannot be read.
@@ -56,8 +69,9 @@ class How:
         """
         reader = self.reader.until(self.deadline_s)
         work = partial(
-            read_day, scenes, request.grid, window, bands, reader=reader, refinement=self.refinement
-        )
+            read_day, scenes, request.grid, window, bands,
+            reader=reader, refinement=self.refinement, memory=memory,
+        )  # fmt: skip
         return within(self.deadline_s, work)
 
 
@@ -114,8 +128,14 @@ def _plan(plan_file: Path, plan_hash: str) -> CubePlan:  # noqa: ARG001  (anothe
 
 
 def _fill_part(out: Path, plan: CubePlan, task: Task, how: How) -> list[Row]:
+    bands, scenes = plan.request.bands, plan.days[task.time].scenes
     try:
-        pixels = how.read(plan.request, plan.days[task.time].scenes, task.window, plan.request.bands)
+        with memory_of_this_thread() as memory:
+            pixels = how.read(plan.request, scenes, task.window, bands, memory)
+            return [
+                Row(unit, "ok", _write(out, plan, unit, _cut(pixels, task.window, unit)))
+                for unit in task.units
+            ]
     except UnreadableSource as error:
         if len(task.units) > 1:
             parts = [task.of((unit,)) for unit in task.units]
@@ -123,9 +143,6 @@ def _fill_part(out: Path, plan: CubePlan, task: Task, how: How) -> list[Row]:
         (unit,) = task.units
         files = _mark_failed(out, unit) if how.mark_failed else {}
         return [Row(unit, "failed", files, str(error))]
-    return [
-        Row(unit, "ok", _write(out, plan, unit, _cut(pixels, task.window, unit))) for unit in task.units
-    ]
 
 
 def _parts_to_read(out: Path, plan: CubePlan, task: Task, how: How, rows: list[Row]) -> Iterator[Task]:

@@ -19,7 +19,7 @@ from odc.geo.geobox import GeoBox
 from odc.loader import RasterLoadParams, RasterSource, reader_driver
 
 from sits_data.access import Access
-from sits_data.checksums import check_tiles
+from sits_data.checksums import read_checked
 from sits_data.errors import CatalogError, DeadlinePassed, InvalidRequest, UnreadableSource
 from sits_data.patience import ask, hold, pause_s
 
@@ -34,6 +34,7 @@ GDAL_OPTIONS: dict[str, str | int] = {
     "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,
     "GDAL_HTTP_LOW_SPEED_TIME": 30,
     "GDAL_HTTP_MAX_RETRY": 0,
+    "CPL_VSIL_CURL_USE_HEAD": "NO",
 }
 """Environment of every reading thread: no directory listings, a header in one request, no retries.
 
@@ -83,7 +84,7 @@ class RasterReader:
             href: as the catalogue gives it, unsigned.
             geobox: where, and at which resolution.
             load: `REFLECTANCE` or `CLASSES`.
-            out: of the geobox's shape; what it holds after an error is undefined.
+            out: of the geobox's shape, zeros; what it holds after an error is undefined.
 
         Raises:
             UnreadableSource: the raster is missing, damaged, denied or does not answer.
@@ -97,16 +98,25 @@ class RasterReader:
             fresh = f"/vsicurl/{address}#{attempt}" if attempt and _on_web(address) else address
             try:
                 with self.access.slot(href):
-                    _LOADERS[self.loader](fresh, geobox, load, out, self._options())
-                    if address.startswith("http://"):
-                        name = f"/vsicurl/{fresh.removeprefix('/vsicurl/')}"
-                        check_tiles(name, geobox, self._options())
+                    self._load(fresh, geobox, load, out)
                 return
             except _READ_ERRORS as error:
                 if isinstance(error, CatalogError):
                     raise
                 why = " ".join(str(error.__cause__ or error).split()) or "it has no CRS"
                 self._decide(href, address, attempt, why, error)
+
+    def _load(self, address: str, geobox: GeoBox, load: RasterLoadParams, out: NDArray[Any]) -> None:
+        options = self._options()
+
+        def read(geobox: GeoBox, out: NDArray[Any]) -> None:
+            _LOADERS[self.loader](address, geobox, load, out, options)
+
+        name = address.removeprefix("/vsicurl/")
+        if name.startswith("http://"):
+            read_checked(f"/vsicurl/{name}", geobox, out, options, read)
+        else:
+            read(geobox, out)
 
     def _wait(self, href: str, attempt: int) -> None:
         seconds = pause_s(href, attempt)

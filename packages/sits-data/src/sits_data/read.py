@@ -17,6 +17,7 @@ from odc.loader import RasterLoadParams
 from sits_data.bands import BANDS, DN_SHIFT, SCL_NATIVE_M
 from sits_data.grid import Grid, Window
 from sits_data.mask import Refinement, qa_from_scl, refine, refined_qa
+from sits_data.memory import WindowMemory
 from sits_data.rasters import CLASSES, REFLECTANCE, RasterReader
 from sits_data.scenes import SCL_KEY, Scene
 
@@ -48,6 +49,7 @@ def read_day(
     *,
     reader: RasterReader = PLAIN,
     refinement: Refinement = UNREFINED,
+    memory: WindowMemory | None = None,
 ) -> DayWindow:
     """Read a window of a day; where scenes overlap, the first that saw a pixel gives all its bands.
 
@@ -58,18 +60,21 @@ def read_day(
         bands: canonical ids, in the order wanted; none reads the scene classification alone.
         reader: how rasters are read.
         refinement: how clouds are shrunk and widened in `qa`, at SCL's own resolution.
+        memory: that what is returned may lie in; by default it is fresh.
 
     Raises:
         UnreadableSource: a raster is missing, damaged or does not answer.
     """
     first, *others = scenes
-    reflectance, scl = _read_scene(first, grid, window, bands, reader)
+    memory = memory or WindowMemory()
+    reflectance, scl = _read_scene(first, grid, window, bands, reader, memory)
     seen = _seen(reflectance, scl)
-    owner = seen.astype(np.int16) - np.int16(1)
+    owner = memory.zeros("scene", scl.shape, np.int16)
+    np.subtract(seen, np.int16(1), out=owner)
     for index, scene in enumerate(others, start=1):
         if seen.all():
             break
-        more, more_scl = _read_scene(scene, grid, window, bands, reader)
+        more, more_scl = _read_scene(scene, grid, window, bands, reader, WindowMemory())
         take = ~seen & _seen(more, more_scl)
         np.copyto(reflectance, more, where=take)
         np.copyto(scl, more_scl, where=take)
@@ -91,10 +96,16 @@ def _seen(reflectance: NDArray[np.uint16], scl: NDArray[np.uint8]) -> NDArray[np
 
 
 def _read_scene(
-    scene: Scene, grid: Grid, window: Window, bands: Sequence[str], reader: RasterReader
+    scene: Scene,
+    grid: Grid,
+    window: Window,
+    bands: Sequence[str],
+    reader: RasterReader,
+    memory: WindowMemory,
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
     shape = (window.height, window.width)
-    reflectance, shift_dn = np.zeros((len(bands), *shape), np.uint16), DN_SHIFT + scene.offset_dn
+    reflectance = memory.zeros("reflectance", (len(bands), *shape), np.uint16)
+    shift_dn = DN_SHIFT + scene.offset_dn
     for out, band in zip(reflectance, bands, strict=True):
         native_m = BANDS[band].native_m
         if native_m == grid.resolution_m:
@@ -108,7 +119,7 @@ def _read_scene(
             _resize(native, top, left, out, native_m, grid.resolution_m)
         if native_m <= grid.resolution_m:
             _shift(out, shift_dn)
-    scl = np.zeros(shape, np.uint8)
+    scl = memory.zeros("scl", shape, np.uint8)
     native_scl, (top, left) = _read_native(
         scene.hrefs[SCL_KEY], grid, window, SCL_NATIVE_M, CLASSES, reader
     )

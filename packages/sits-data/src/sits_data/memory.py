@@ -1,0 +1,50 @@
+"""Memory of a window of pixels, used again by the next window of the same thread.
+
+The pages of fresh memory cost time, and what the C library keeps of freed windows, heap by heap, grows
+with how many there were.
+"""
+
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class WindowMemory:
+    """Named arrays; asking for a name again ends what was there under it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, NDArray[np.uint8]] = {}
+
+    def zeros[T: np.generic](self, name: str, shape: tuple[int, ...], dtype: type[T]) -> NDArray[T]:
+        """An array of zeros.
+
+        >>> memory = WindowMemory()
+        >>> memory.zeros("scl", (2, 3), np.uint8).fill(4)
+        >>> memory.zeros("scl", (3,), np.uint8)
+        array([0, 0, 0], dtype=uint8)
+        """
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        kept = self._kept.get(name)
+        if kept is None or kept.size < size:
+            kept = self._kept[name] = np.zeros(size, np.uint8)
+        else:
+            kept[:size] = 0
+        return kept[:size].view(dtype).reshape(shape)
+
+
+_mine = threading.local()
+
+
+@contextmanager
+def memory_of_this_thread() -> Iterator[WindowMemory]:
+    """The thread's memory; what was read into it ends with the block.
+
+    After an error it is not used again: a read that was given up on may still write into it.
+    """
+    memory: WindowMemory = _mine.__dict__.pop("memory", None) or WindowMemory()
+    yield memory
+    _mine.memory = memory
