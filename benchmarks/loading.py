@@ -37,7 +37,7 @@ def load_http(work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     with serve(catalog.parent) as server:
         items = items_at(server.address, catalog, work / "load.geojson")
         settings |= {"catalog": str(items)}
-        sides = "ours_load_unchecked", "ours_load", "rasterio_windows", "odc_pool", "stackstac_uint16"
+        sides = "ours_load", "rasterio_windows", "odc_pool", "stackstac_uint16"
         return _row(_what(settings, arguments, "HTTP"), sides, settings, arguments, FLOOR)
 
 

@@ -34,14 +34,6 @@ def ours_load(settings: Settings) -> None:
     report(spent, sum(int(window.reflectance.sum(dtype=np.int64)) for window in first))
 
 
-def ours_load_unchecked(settings: Settings) -> None:
-    """The same as over TLS: plain HTTP has every tile decoded a second time, to its checksum."""
-    from sits_data import rasters
-
-    rasters.read_checked = lambda _path, geobox, out, _options, read: read(geobox, out)
-    ours_load(settings)
-
-
 def rasterio_windows(settings: Settings) -> None:
     """The floor: each raster opened once and its window read as it is stored, no pixel touched twice."""
     _rasterio(settings, to_grid=False)

@@ -254,13 +254,7 @@ def _checksum(settings: Settings, bands: list[str]) -> int:
 _ALL = (
     *(ours, odc_uint16, odc_float32, odc_threads, planarize, zarr_blocks, zarr_decode, zarrs_decode),
     *(fields, build_imports, imports, predict, predict_imports),
-    *(
-        loads.ours_load,
-        loads.ours_load_unchecked,
-        loads.rasterio_windows,
-        loads.rasterio_to_grid,
-        loads.odc_pool,
-    ),
+    *(loads.ours_load, loads.rasterio_windows, loads.rasterio_to_grid, loads.odc_pool),
     *(loads.stackstac_uint16, loads.cubo_defaults, months.monthly, months.odc_monthly),
     *(submitted.ours_submit, submitted.ours_submit_cluster, submitted.odc_graph),
 )

@@ -11,9 +11,10 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioIOError
 
 from sits_data import checksums
-from sits_data.checksums import read_checked
+from sits_data.checksums import check_rows
 from sits_data.errors import UnreadableSource
 from sits_data.rasters import GDAL_OPTIONS, REFLECTANCE, RasterReader
+from sits_data.tiles import read_by_rows, tiles_under
 
 SIDE, BLOCK = 300, 128
 LATTICE = GeoBox((SIDE, SIDE), Affine(10, 0, 600000, 0, -10, 5100000), "EPSG:32632")
@@ -44,7 +45,8 @@ def read(path: Path, geobox: GeoBox) -> np.ndarray[Any, Any]:
     def load(geobox: GeoBox, out: np.ndarray[Any, Any]) -> None:
         RasterReader().read(str(path), geobox, REFLECTANCE, out)
 
-    read_checked(str(path), geobox, out, GDAL_OPTIONS, load)
+    if (under := tiles_under(str(path), geobox, GDAL_OPTIONS)) is not None:
+        check_rows(str(path), under, read_by_rows(under, geobox, out, load))
     return out
 
 

@@ -52,6 +52,8 @@ class How:
         scenes: Sequence[Scene],
         window: Window,
         bands: Sequence[str],
+        *,
+        parts: Sequence[Window] | None = None,
         memory: WindowMemory | None = None,
     ) -> DayWindow:
         """Read a window of a day before the deadline.
@@ -61,30 +63,32 @@ class How:
             scenes: of the day.
             window: which pixels.
             bands: canonical ids; none reads the scene classification alone.
+            parts: of the window in which bands are read; by default all of it.
             memory: that what is returned may lie in; after an error something may still write to it.
 
         Raises:
             UnreadableSource: it cannot be read.
             DeadlinePassed: not in time.
         """
-        reader = self.reader.until(self.deadline_s)
+        several = parts is not None and len(parts) > 1
+        reader = replace(self.reader.until(self.deadline_s), keep=several)
         work = partial(
             read_day, scenes, request.grid, window, bands,
-            reader=reader, refinement=self.refinement, memory=memory,
+            reader=reader, refinement=self.refinement, parts=parts, memory=memory,
         )  # fmt: skip
         return within(self.deadline_s, work)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A window of one day and those of its units that are not done."""
+    """Units of one day that are not done, and the window around them."""
 
     time: int
     window: Window
     units: tuple[Unit, ...]
 
     def of(self, units: tuple[Unit, ...]) -> "Task":
-        """The task of some of its units: a rectangle of them."""
+        """The task of some of its units."""
         top, left = min(u.row for u in units) * BLOCK_PX, min(u.col for u in units) * BLOCK_PX
         bottom = (max(u.row for u in units) + 1) * BLOCK_PX
         right = (max(u.col for u in units) + 1) * BLOCK_PX
@@ -94,6 +98,11 @@ class Task:
             min(right, whole.x + whole.width) - left,
         )
         return Task(self.time, Window(top, left, height, width), units)
+
+    @property
+    def parts(self) -> list[Window]:
+        """Rectangles that cover its units and nothing else."""
+        return [self.of(units).window for units in rectangles(self.units)]
 
 
 def fill(out: Path, plan_file: Path, plan_hash: str, task: Task, how: How) -> list[Row]:
@@ -116,10 +125,12 @@ def fill(out: Path, plan_file: Path, plan_hash: str, task: Task, how: How) -> li
         OSError: the cube cannot be written.
     """
     plan = _plan(plan_file, plan_hash)
-    rows: list[Row] = []
-    for part in _parts_to_read(out, plan, task, how, rows):
-        rows += _fill_part(out, plan, part, how)
-    return rows
+    if how.skip_below <= 0:
+        return _read_and_write(out, plan, task, how)
+    rows = _leave_unread(out, plan, task, how)
+    left = {row.unit for row in rows}
+    wanted = tuple(unit for unit in task.units if unit not in left)
+    return rows + (_read_and_write(out, plan, task.of(wanted), how) if wanted else [])
 
 
 @lru_cache(maxsize=4)
@@ -127,44 +138,37 @@ def _plan(plan_file: Path, plan_hash: str) -> CubePlan:  # noqa: ARG001  (anothe
     return CubePlan.read(plan_file)
 
 
-def _fill_part(out: Path, plan: CubePlan, task: Task, how: How) -> list[Row]:
+def _read_and_write(out: Path, plan: CubePlan, task: Task, how: How) -> list[Row]:
     bands, scenes = plan.request.bands, plan.days[task.time].scenes
     try:
         with memory_of_this_thread() as memory:
-            pixels = how.read(plan.request, scenes, task.window, bands, memory)
+            pixels = how.read(plan.request, scenes, task.window, bands, parts=task.parts, memory=memory)
             return [
                 Row(unit, "ok", _write(out, plan, unit, _cut(pixels, task.window, unit)))
                 for unit in task.units
             ]
     except UnreadableSource as error:
         if len(task.units) > 1:
-            parts = [task.of((unit,)) for unit in task.units]
-            return [row for part in parts for row in _fill_part(out, plan, part, how)]
+            alone = [task.of((unit,)) for unit in task.units]
+            return [row for one in alone for row in _read_and_write(out, plan, one, how)]
         (unit,) = task.units
         files = _mark_failed(out, unit) if how.mark_failed else {}
         return [Row(unit, "failed", files, str(error))]
 
 
-def _parts_to_read(out: Path, plan: CubePlan, task: Task, how: How, rows: list[Row]) -> Iterator[Task]:
-    """Rectangles whose bands are read; units that are not clear enough are written here."""
-    if how.skip_below <= 0:
-        yield task
-        return
+def _leave_unread(out: Path, plan: CubePlan, task: Task, how: How) -> list[Row]:
+    """Write the units of which too little is clear, without their bands."""
     try:
         classes = how.read(plan.request, plan.days[task.time].scenes, task.window, ())
     except UnreadableSource:
-        yield task  # which says what cannot be read
-        return
-    wanted = []
+        return []  # whoever reads the bands says what cannot be read
+    rows = []
     for unit in task.units:
         seen = _cut(classes, task.window, unit)
         if clear_pixels(seen.qa, seen.scl, how.mask).mean() < how.skip_below:
             unread = replace(seen, qa=seen.qa | np.uint8(QA.NOT_READ))
             rows.append(Row(unit, "unread", _write(out, plan, unit, unread)))
-        else:
-            wanted.append(unit)
-    for rectangle in rectangles(wanted):
-        yield task.of(rectangle)
+    return rows
 
 
 def rectangles(units: Iterable[Unit]) -> Iterator[tuple[Unit, ...]]:

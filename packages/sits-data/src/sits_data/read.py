@@ -49,6 +49,7 @@ def read_day(
     *,
     reader: RasterReader = PLAIN,
     refinement: Refinement = UNREFINED,
+    parts: Sequence[Window] | None = None,
     memory: WindowMemory | None = None,
 ) -> DayWindow:
     """Read a window of a day; where scenes overlap, the first that saw a pixel gives all its bands.
@@ -60,6 +61,7 @@ def read_day(
         bands: canonical ids, in the order wanted; none reads the scene classification alone.
         reader: how rasters are read.
         refinement: how clouds are shrunk and widened in `qa`, at SCL's own resolution.
+        parts: of the window in which bands are read; elsewhere they are 0.
         memory: that what is returned may lie in; by default it is fresh.
 
     Raises:
@@ -67,14 +69,15 @@ def read_day(
     """
     first, *others = scenes
     memory = memory or WindowMemory()
-    reflectance, scl = _read_scene(first, grid, window, bands, reader, memory)
+    view = _View(grid, window, tuple(parts or [window]), reader)
+    reflectance, scl = _read_scene(first, bands, view, memory)
     seen = _seen(reflectance, scl)
     owner = memory.zeros("scene", scl.shape, np.int16)
     np.subtract(seen, np.int16(1), out=owner)
     for index, scene in enumerate(others, start=1):
         if seen.all():
             break
-        more, more_scl = _read_scene(scene, grid, window, bands, reader, WindowMemory())
+        more, more_scl = _read_scene(scene, bands, view, WindowMemory())
         take = ~seen & _seen(more, more_scl)
         np.copyto(reflectance, more, where=take)
         np.copyto(scl, more_scl, where=take)
@@ -95,36 +98,54 @@ def _seen(reflectance: NDArray[np.uint16], scl: NDArray[np.uint8]) -> NDArray[np
     return seen
 
 
+@dataclass(frozen=True)
+class _View:
+    """What is read of every raster, and how.
+
+    Args:
+        grid: the cube's.
+        window: of its pixels.
+        parts: of the window in which bands are read.
+        reader: how rasters are read.
+    """
+
+    grid: Grid
+    window: Window
+    parts: tuple[Window, ...]
+    reader: RasterReader
+
+
 def _read_scene(
-    scene: Scene,
-    grid: Grid,
-    window: Window,
-    bands: Sequence[str],
-    reader: RasterReader,
-    memory: WindowMemory,
+    scene: Scene, bands: Sequence[str], view: _View, memory: WindowMemory
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
-    shape = (window.height, window.width)
+    window = view.window
+    shape = window.height, window.width
     reflectance = memory.zeros("reflectance", (len(bands), *shape), np.uint16)
-    shift_dn = DN_SHIFT + scene.offset_dn
     for out, band in zip(reflectance, bands, strict=True):
-        native_m = BANDS[band].native_m
-        if native_m == grid.resolution_m:
-            reader.read(scene.hrefs[band], grid.window_geobox(window), REFLECTANCE, out)
-        else:
-            native, (top, left) = _read_native(
-                scene.hrefs[band], grid, window, native_m, REFLECTANCE, reader
-            )
-            if native_m > grid.resolution_m:
-                _shift(native, shift_dn)  # fewer values than their copies
-            _resize(native, top, left, out, native_m, grid.resolution_m)
-        if native_m <= grid.resolution_m:
-            _shift(out, shift_dn)
+        for part in view.parts:
+            top, left = part.y - window.y, part.x - window.x
+            _read_band(scene, band, view, part, out[top : top + part.height, left : left + part.width])
     scl = memory.zeros("scl", shape, np.uint8)
     native_scl, (top, left) = _read_native(
-        scene.hrefs[SCL_KEY], grid, window, SCL_NATIVE_M, CLASSES, reader
+        scene.hrefs[SCL_KEY], view.grid, window, SCL_NATIVE_M, CLASSES, view.reader
     )
-    _resize(native_scl, top, left, scl, SCL_NATIVE_M, grid.resolution_m)
+    _resize(native_scl, top, left, scl, SCL_NATIVE_M, view.grid.resolution_m)
     return reflectance, scl
+
+
+def _read_band(scene: Scene, band: str, view: _View, part: Window, out: NDArray[np.uint16]) -> None:
+    """Read a band in a part of a window, in the cube's convention."""
+    native_m, cube_m, shift_dn = BANDS[band].native_m, view.grid.resolution_m, DN_SHIFT + scene.offset_dn
+    href = scene.hrefs[band]
+    if native_m == cube_m:
+        view.reader.read(href, view.grid.window_geobox(part), REFLECTANCE, out)
+    else:
+        native, (top, left) = _read_native(href, view.grid, part, native_m, REFLECTANCE, view.reader)
+        if native_m > cube_m:
+            _shift(native, shift_dn)  # fewer values than their copies
+        _resize(native, top, left, out, native_m, cube_m)
+    if native_m <= cube_m:
+        _shift(out, shift_dn)
 
 
 def _read_native(
