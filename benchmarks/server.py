@@ -28,6 +28,7 @@ class Server:
 
 class _RangeHandler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     delay_s = 0.0
     sent: "Synchronized[int]"
 

@@ -41,6 +41,26 @@ def test_cube_of_each_catalogue(name: str, apis: StacApi, tmp_path: Path, sits_d
         assert {e["status"] for e in apis.log() if e["path"].startswith("/blobs")} <= {200, 206}
 
 
+def test_tokens_refused_midway_are_replaced(apis: StacApi, tmp_path: Path, sits_data: Run) -> None:
+    """The service takes each token for five requests; the cube is that of one which never ended."""
+    apis.configure(token_reads=5)
+    write_aoi(tmp_path / "aoi.geojson")
+    run = sits_data(
+        "build-cube", "--aoi", "aoi.geojson", "--catalog", "planetary-computer", "--out", "cube.zarr",
+        *BANDS, "--threads", "1", "--json", env=apis.environment,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    requests = Counter((e["path"].split("/")[1], e["status"]) for e in apis.log())
+    assert requests["blobs", 403] >= requests["sas", 200] - 1 > 0
+    cube = open_raw(tmp_path / "cube.zarr")
+    assert len(cube.dates) == len(HERE)
+    for day in range(len(HERE)):
+        red, nir = cube.read("reflectance", day)
+        np.testing.assert_array_equal(red, values("B04"))
+        np.testing.assert_array_equal(nir, values("B8A").repeat(2, 0).repeat(2, 1))
+        assert (cube.read("qa", day) == 0).all()
+
+
 def test_search_says_what_was_asked(apis: StacApi, tmp_path: Path, sits_data: Run) -> None:
     write_aoi(tmp_path / "aoi.geojson")
     run = sits_data(

@@ -14,6 +14,7 @@ rasters are served with range requests. `/log` tells what was asked; POST `/sett
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
@@ -39,12 +40,14 @@ class Settings:
 
     Args:
         token_life_s: of tokens from `/sas`.
+        token_reads: requests for which a token is good before it is refused.
         busy: how many coming requests for tokens or searches are answered 429.
         retry_after: what these and the answers over the limit say; seconds, or a date for `date`.
         revoked: every token given so far is refused.
     """
 
     token_life_s: float = 3600
+    token_reads: int | None = None
     busy: int = 0
     retry_after: str = "1"
     revoked: bool = False
@@ -55,6 +58,7 @@ class State:
     settings: Settings = field(default_factory=Settings)
     log: list[Json] = field(default_factory=list)
     given: dict[str, float] = field(default_factory=dict)
+    reads: Counter[str] = field(default_factory=Counter)
 
 
 def matching(items: list[Json], asked: Mapping[str, Any]) -> list[Json]:
@@ -309,6 +313,7 @@ def make_site(items: Mapping[str, list[Json]], folder: Path) -> Any:
         assert set(given) <= {f.name for f in fields(Settings)}
         if not given.get("revoked"):
             state.given.clear()
+            state.reads.clear()
         state.settings = Settings(**given)
         if state.settings.revoked:
             state.given = dict.fromkeys(state.given, 0.0)
@@ -329,7 +334,9 @@ def make_site(items: Mapping[str, list[Json]], folder: Path) -> Any:
                 await Response("denied", 403)(scope, receive, send)
 
     def has_token(headers: Mapping[bytes, bytes], query: str) -> bool:
-        return state.given.get(query, 0) > time.time()
+        state.reads[query] += 1
+        worn = state.settings.token_reads is not None and state.reads[query] > state.settings.token_reads
+        return state.given.get(query, 0) > time.time() and not worn
 
     def has_keys(headers: Mapping[bytes, bytes], query: str) -> bool:
         signature = headers.get(b"authorization", b"").decode()

@@ -300,6 +300,7 @@ def test_commands(cube, sits_data, tmp_path):
         (["composite", "nowhere.zarr"], 1, "nowhere.zarr is not a cube"),
         (["composite", "{cube}", "--out", "{cube}", "--overwrite"], 1, "is the source itself"),
         (["gapfill", "{cube}", "--max-gap", "0"], 1, "at least 1 day, got 0"),
+        (["gapfill", "{cube}", "--window", "30"], 2, "--window is for --method savgol, not linear"),
         (["gapfill", "{cube}", "--out", "."], 1, "is not a derived cube"),
         (["indices", "{cube}", "--index", "NDVY"], 1, "did you mean"),
         (["indices", "{cube}", "--index", "NDMI"], 1, "the cube lacks B11; build one with --bands B02"),

@@ -138,6 +138,12 @@ def test_classes_on_a_coarser_grid(tmp_path: Path) -> None:
         ("probability:{tmp}/one.tif", InvalidRequest, "2 dates needs a raster .* first 2020-01-20; add"),
         ("classes:{tmp}/one.tif", InvalidRequest, "classes are named as in classes:clouds.tif:1=cloud"),
         ("classes:{tmp}/one.tif:1=fog", InvalidRequest, "also cloud, shadow, cirrus, snow"),
+        (
+            "probability:",
+            InvalidRequest,
+            "say where the probabilities are, as in --detector probability:c",
+        ),
+        ("scl:3", InvalidRequest, "scl is the classification in the cube and takes nothing after its"),
         ("omnicloudmask:cuda", InvalidRequest, "takes no argument, got 'cuda'"),
         ("s2cloudless", InvalidRequest, "B10, which Level-2A does not have; give Level-1C items, or"),
         ("s2cloudless:{tmp}/none.json", InvalidRequest, "is no STAC catalogue"),

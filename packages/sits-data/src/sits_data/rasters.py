@@ -35,7 +35,6 @@ GDAL_OPTIONS: dict[str, str | int] = {
     "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,
     "GDAL_HTTP_LOW_SPEED_TIME": 30,
     "GDAL_HTTP_MAX_RETRY": 0,
-    "CPL_VSIL_CURL_USE_HEAD": "NO",
 }
 """Environment of every reading thread: no directory listings, a header in one request, no retries.
 
@@ -140,7 +139,7 @@ class RasterReader:
 
     def _decide(self, href: str, address: str, attempt: int, why: str, error: BaseException) -> None:
         """Return if another attempt makes sense, raise if none does."""
-        again = "run the same command again to continue, or leave its date out"
+        again = "run the same command again to continue, or leave it out with --on-error skip"
         if not _on_web(address):
             if urlparse(href).scheme not in {"", "file"} and attempt + 1 < self.tries:
                 return

@@ -4,13 +4,20 @@ from pathlib import Path
 from typing import get_args
 
 import click
+from click.core import ParameterSource
 
 from sits_data.cli.deriving import default_out, derive_options, print_derived
-from sits_data.cli.options import OutPath
+from sits_data.cli.options import OutPath, on_terminal
 from sits_data.derive import Run, gapfill_cube
 from sits_data.gapfill import Edges, Filling, Method
 
 _DEFAULT = Filling()
+_METHODS_OF: dict[str, tuple[Method, ...]] = {
+    "keep_observed": ("savgol", "whittaker"),
+    "window_days": ("savgol",),
+    "order": ("savgol",),
+    "smoothing": ("whittaker",),
+}
 
 
 @click.command()
@@ -83,6 +90,7 @@ def gapfill(
     sits-data gapfill field.zarr --max-gap 60
     sits-data gapfill field.zarr --method whittaker --smoothing 5000 --keep-observed
     """
+    _refuse_others_options(method)
     settings = Filling(
         method,
         edges=edges,
@@ -97,6 +105,16 @@ def gapfill(
         out or default_out(cube, "filled"),
         settings=settings,
         mask=mask,
-        run=Run(threads, overwrite=overwrite, progress=True),
+        run=Run(threads, overwrite=overwrite, progress=on_terminal()),
     )
     print_derived(done, as_json=as_json)
+
+
+def _refuse_others_options(method: Method) -> None:
+    """Stop if an option was given that the method has no use for."""
+    context = click.get_current_context()
+    for name, methods in _METHODS_OF.items():
+        given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if given and method not in methods:
+            option = next(p.opts[0] for p in context.command.params if p.name == name)
+            raise click.UsageError(f"{option} is for --method {' or '.join(methods)}, not {method}.")

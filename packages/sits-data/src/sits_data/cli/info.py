@@ -73,7 +73,7 @@ def _print_cube(cube: CubeInfo) -> None:
 
 def _quality(cube: CubeInfo) -> str:
     if cube.qa is None:
-        return "unknown, the plan is not beside the cube"
+        return "unknown, the plan is not beside the cube" if cube.derived is None else "of its source"
     distances = {"erode": cube.qa.erode_m, "dilate": cube.qa.dilate_m}
     return ", ".join(
         [" + ".join(cube.qa.detectors)]

@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 from typing import Final
 
 from sits_data.detectors.base import CloudDetector, DetectorFactory, Target, View
-from sits_data.errors import MissingBand, UnknownDetector
+from sits_data.errors import InvalidRequest, MissingBand, UnknownDetector
 
 __all__ = [
     "GROUP",
@@ -73,6 +73,8 @@ def make_detector(text: str, target: Target) -> CloudDetector:
 
 
 def _factory(name: str) -> DetectorFactory:
+    if name == SCL:
+        raise InvalidRequest(f"{SCL} is the classification in the cube and takes nothing after its name")
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
         ours: DetectorFactory = getattr(import_module(module), attribute)

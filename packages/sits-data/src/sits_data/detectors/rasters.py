@@ -106,6 +106,10 @@ def make_probability(argument: str, target: Target) -> Probability:
         InvalidRequest: there is no raster of some date, or no threshold for whole numbers.
         UnreadableSource: a raster cannot be opened.
     """
+    if not argument:
+        raise InvalidRequest(
+            "say where the probabilities are, as in --detector probability:clouds.tif:0.4"
+        )
     path, threshold = argument, None
     before, colon, last = argument.rpartition(":")
     if colon and re.fullmatch(r"[\d.]+", last):
