@@ -21,12 +21,13 @@ METRES = [[6e5, 5.6e6], [6.1e5, 5.6e6], [6.1e5, 5.7e6], [6e5, 5.6e6]]
 
 
 def error_line(run: subprocess.CompletedProcess[str], code: int = 1) -> str:
-    """The one line on stderr; fails when there is more."""
+    """The one line on stderr; fails when there is more than it and a progress bar."""
     assert run.returncode == code, (run.returncode, run.stderr[-500:], run.stdout)
     assert "Traceback" not in run.stderr, run.stderr[-500:]
-    (line,) = run.stderr.splitlines()
-    assert line.startswith("sits-data: ")
-    return line
+    shown = [line for line in run.stderr.split("\n") if line and not line.startswith("\rbuild")]
+    assert len(shown) == 1, run.stderr
+    assert shown[0].startswith("sits-data: ")
+    return shown[0]
 
 
 def looks_whole(path: Path) -> bool:

@@ -8,7 +8,7 @@ import click
 from sits_data.build import BuildOptions
 from sits_data.build import build_cube as build
 from sits_data.cli.building import building_options, describe_cube, exit_if_skipped
-from sits_data.cli.options import Number, OutPath, json_option, on_terminal, print_summary
+from sits_data.cli.options import Number, OutPath, json_option, print_summary
 from sits_data.cli.query import default_stem, make_field_requests, make_request, query_options
 from sits_data.errors import UnfinishedFields
 from sits_data.fields import FieldsResult, build_fields
@@ -73,9 +73,7 @@ def build_cube(
     if per_feature:
         requests = make_field_requests(mask=mask, **query)
         folder = out or Path(f"{default_stem(query['aoi'])}-cubes")
-        fields = build_fields(
-            requests, folder, options=options, overwrite=overwrite, progress=on_terminal()
-        )
+        fields = build_fields(requests, folder, options=options, overwrite=overwrite, progress=True)
         print_summary(_describe_fields(fields, as_json=as_json), as_json=as_json)
         if fields.failed:
             raise UnfinishedFields(
@@ -86,7 +84,7 @@ def build_cube(
         return
     request = make_request(mask=mask, **query)
     out = out or Path(f"{default_stem(query['aoi'])}.zarr")
-    result = build(request, out, options=options, overwrite=overwrite, progress=on_terminal())
+    result = build(request, out, options=options, overwrite=overwrite, progress=True)
     print_summary(describe_cube(result, mask), as_json=as_json)
     exit_if_skipped(len(result.failed))
 

@@ -6,7 +6,7 @@ from typing import get_args
 import click
 
 from sits_data.cli.deriving import default_out, derive_options, print_derived
-from sits_data.cli.options import OutPath, on_terminal
+from sits_data.cli.options import OutPath
 from sits_data.composite import Compositing, Method
 from sits_data.derive import Run, composite_cube
 
@@ -53,6 +53,6 @@ def composite(
         out or default_out(cube, period),
         settings=settings,
         mask=mask,
-        run=Run(threads, overwrite=overwrite, progress=on_terminal()),
+        run=Run(threads, overwrite=overwrite, progress=True),
     )
     print_derived(done, as_json=as_json)

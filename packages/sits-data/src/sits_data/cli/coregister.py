@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from sits_data.cli.options import DAY, MASK, OutPath, json_option, on_terminal, print_summary
+from sits_data.cli.options import DAY, MASK, OutPath, json_option, print_summary
 from sits_data.coregistration import Corrected, Shifts, correct_cube, measure_shifts, write_shifts
 from sits_data.cube import open_raw
 from sits_data.plot.shifts import plot_shifts
@@ -54,15 +54,13 @@ def coregister(
     if out and not correct:
         raise click.UsageError("--out is for a corrected cube; add --correct, or leave --out out")
     source, day = open_raw(cube), reference.date() if reference else None
-    shifts = measure_shifts(source, mask=mask, reference=day, threads=threads, progress=on_terminal())
+    shifts = measure_shifts(source, mask=mask, reference=day, threads=threads, progress=True)
     stored, picture = write_shifts(shifts, cube), cube.with_name(f"{cube.name}.shifts.png")
     plot_shifts(shifts, picture)
     summary = {"cube": str(cube), "shifts": str(stored), "picture": str(picture)} | _describe(shifts)
     if correct:
         out = out or Path(f"{cube.resolve().stem}-corrected.zarr")
-        done = correct_cube(
-            source, shifts, out, overwrite=overwrite, threads=threads, progress=on_terminal()
-        )
+        done = correct_cube(source, shifts, out, overwrite=overwrite, threads=threads, progress=True)
         summary |= _describe_corrected(done)
     if as_json:
         click.echo(json.dumps(summary | {"dates": list(_rows(shifts))}))

@@ -6,7 +6,7 @@ from typing import get_args
 
 import click
 
-from sits_data.cli.options import OutPath, json_option, on_terminal, print_summary
+from sits_data.cli.options import OutPath, json_option, print_summary
 from sits_data.export import Curve, Form, Format
 from sits_data.export import export as write_images
 from sits_data.orders import ORDERS
@@ -86,6 +86,6 @@ def export(
         bands=bands or None,
         year=year,
         overwrite=overwrite,
-        progress=on_terminal(),
+        progress=True,
     )
     print_summary(asdict(done), as_json=as_json)

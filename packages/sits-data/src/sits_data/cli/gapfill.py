@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from sits_data.cli.deriving import default_out, derive_options, print_derived
-from sits_data.cli.options import OutPath, on_terminal
+from sits_data.cli.options import OutPath
 from sits_data.derive import Run, gapfill_cube
 from sits_data.gapfill import Edges, Filling, Method
 
@@ -105,7 +105,7 @@ def gapfill(
         out or default_out(cube, "filled"),
         settings=settings,
         mask=mask,
-        run=Run(threads, overwrite=overwrite, progress=on_terminal()),
+        run=Run(threads, overwrite=overwrite, progress=True),
     )
     print_derived(done, as_json=as_json)
 

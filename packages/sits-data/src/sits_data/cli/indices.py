@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from sits_data.cli.deriving import default_out, derive_options, print_derived
-from sits_data.cli.options import OutPath, on_terminal
+from sits_data.cli.options import OutPath
 from sits_data.derive import Indexing, Run, index_cube
 
 
@@ -66,6 +66,6 @@ def indices(
         out or default_out(cube, "indices"),
         settings=Indexing(names, constants),
         mask=None if keep_clouds else mask,
-        run=Run(threads, overwrite=overwrite, progress=on_terminal()),
+        run=Run(threads, overwrite=overwrite, progress=True),
     )
     print_derived(done, as_json=as_json)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from sits_data.cli.options import MASK, Number, OutPath, json_option, on_terminal, print_summary
+from sits_data.cli.options import MASK, Number, OutPath, json_option, print_summary
 from sits_data.cube import open_raw
 from sits_data.mask import QaSettings
 from sits_data.mask.shape import MAX_DILATE_M, MAX_ERODE_M
@@ -71,7 +71,7 @@ def mask(
     """
     settings = QaSettings(dilate_m=dilate, erode_m=erode, detectors=detectors)
     before = open_raw(cube).clear_fraction(mask).mean()
-    done = remask(cube, settings, threads=threads, progress=on_terminal())
+    done = remask(cube, settings, threads=threads, progress=True)
     after = open_raw(cube).clear_fraction(mask).mean()
     summary = {
         "cube": str(done.path),

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -16,11 +15,6 @@ OutPath = click.Path(path_type=Path, readable=False)
 """A path as it is: what is wrong with it, the library says in one line."""
 
 DAY = click.DateTime(["%Y-%m-%d"])
-
-
-def on_terminal() -> bool:
-    """Whether somebody looks at bars; a log has no use for them."""
-    return sys.stderr.isatty()
 
 
 class Number(click.FloatRange):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from sits_data.cli.options import MASK, OutPath, json_option, on_terminal, print_summary
+from sits_data.cli.options import MASK, OutPath, json_option, print_summary
 from sits_data.errors import InvalidRequest
 from sits_data.manifest import (
     Chips,
@@ -144,11 +144,11 @@ def planarize(
     done: Summary | MergedSummary
     if len(found) == 1:
         done = write_store(
-            found[0], out, recipe=recipe, overwrite=overwrite, threads=threads, progress=on_terminal()
+            found[0], out, recipe=recipe, overwrite=overwrite, threads=threads, progress=True
         )
     else:
         done = planarize_all(
-            found, out, recipe=recipe, overwrite=overwrite, threads=threads, progress=on_terminal()
+            found, out, recipe=recipe, overwrite=overwrite, threads=threads, progress=True
         )
     print_summary(done.shown(as_json=as_json), as_json=as_json)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from sits_data.cli.options import DAY, OutPath, json_option, on_terminal, print_summary
+from sits_data.cli.options import DAY, OutPath, json_option, print_summary
 from sits_data.simulate import simulate_catalog
 
 
@@ -66,7 +66,7 @@ def simulate(
         wrong_flags=wrong_flags,
         snow=snow,
         overwrite=overwrite,
-        progress=on_terminal(),
+        progress=True,
     )
     summary = {
         "catalog": made.catalog,

@@ -7,7 +7,7 @@ import click
 
 from sits_data.build import BuildOptions
 from sits_data.cli.building import building_options, exit_if_skipped
-from sits_data.cli.options import DAY, OutPath, json_option, on_terminal, print_summary
+from sits_data.cli.options import DAY, OutPath, json_option, print_summary
 from sits_data.cli.query import last_complete_months
 from sits_data.cube import QA_SETTINGS, open_raw
 from sits_data.detectors import SCL
@@ -30,7 +30,7 @@ def update(*, cube: Path, end: datetime | None, mask: str, options: BuildOptions
     sits-data update field.zarr --end 2026-10-31
     """
     last = end.date() if end else last_complete_months(1, date.today())[1]
-    result = update_cube(cube, end=last, options=options, progress=on_terminal())
+    result = update_cube(cube, end=last, options=options, progress=True)
     print_summary(_describe(result, mask, as_json=as_json), as_json=as_json)
     detectors = open_raw(cube).attributes.get(QA_SETTINGS, {}).get("detectors", [SCL])
     if result.added and detectors != [SCL]:
