@@ -1,7 +1,8 @@
 """Memory of a window of pixels, used again by the next window of the same thread.
 
 The pages of fresh memory cost time, and what the C library keeps of freed windows, heap by heap, grows
-with how many there were.
+with how many there were. `np.zeros` leaves them to be cleared one by one when they are first touched:
+unlike `np.empty`, it asks for no huge pages, and 33 MB take ten times as long.
 """
 
 import math
@@ -30,9 +31,8 @@ class WindowMemory:
         size = math.prod(shape) * np.dtype(dtype).itemsize
         kept = self._kept.get(name)
         if kept is None or kept.size < size:
-            kept = self._kept[name] = np.zeros(size, np.uint8)
-        else:
-            kept[:size] = 0
+            kept = self._kept[name] = np.empty(size, np.uint8)
+        kept[:size] = 0
         return kept[:size].view(dtype).reshape(shape)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import rasterio
 import rasterio.windows
 from affine import Affine
@@ -16,6 +15,8 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window, from_bounds
+
+from sits_data.memory import WindowMemory
 
 _ON_GRID_PX = 1e-3
 """How far pixels may lie from a raster's own to count as the same."""
@@ -49,11 +50,13 @@ class TileRow:
         tiles: those that are stored.
         pixels: of the raster, of all tiles; may reach beyond it.
         geobox: of these pixels.
+        last: whether lines of it lie below the raster.
     """
 
     tiles: tuple[Tile, ...]
     pixels: Part
     geobox: GeoBox
+    last: bool
 
 
 @dataclass(frozen=True)
@@ -101,16 +104,18 @@ def read_by_rows(
         read: reads the raster on a grid.
 
     Returns:
-        Each row with its pixels; without, if pixels are not the raster's.
+        Each row with its pixels, until the next is taken; without, if pixels are not the raster's.
     """
     if under.corner is None:
         read(geobox, out)
+        yield from ((row, None) for row in under.rows)
+        return
+    pixels = WindowMemory().zeros("tiles", under.rows[0].geobox.shape, out.dtype.type)
     for row in under.rows:
-        pixels = None
-        if under.corner is not None:
-            pixels = np.zeros(row.geobox.shape, out.dtype)
-            read(row.geobox, pixels)
-            _copy(pixels, row.pixels, under.corner, out)
+        if row.last:
+            pixels[...] = 0  # where nothing is read there
+        read(row.geobox, pixels)
+        _copy(pixels, row.pixels, under.corner, out)
         yield row, pixels
 
 
@@ -159,7 +164,7 @@ def _row(raster: rasterio.DatasetReader, row: int, cols: range) -> TileRow:
     columns = slice(cols.start * width, cols.stop * width)
     begin = raster.transform * Affine.translation(columns.start, lines.start)
     geobox = GeoBox((height, columns.stop - columns.start), begin, str(raster.crs))
-    return TileRow(tiles, (lines, columns), geobox)
+    return TileRow(tiles, (lines, columns), geobox, last=lines.stop > raster.height)
 
 
 def _blocks(first: float, end: float, block: int, size: int) -> range:
