@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window, from_bounds
 
-from sits_data.memory import WindowMemory
+from sits_data.memory import memory_of_this_thread
 
 _ON_GRID_PX = 1e-3
 """How far pixels may lie from a raster's own to count as the same."""
@@ -110,13 +110,15 @@ def read_by_rows(
         read(geobox, out)
         yield from ((row, None) for row in under.rows)
         return
-    pixels = WindowMemory().zeros("tiles", under.rows[0].geobox.shape, out.dtype.type)
-    for row in under.rows:
-        if row.last:
-            pixels[...] = 0  # where nothing is read there
-        read(row.geobox, pixels)
-        _copy(pixels, row.pixels, under.corner, out)
-        yield row, pixels
+    shape = under.rows[0].geobox.shape.yx
+    with memory_of_this_thread() as memory:
+        pixels = memory.zeros("tiles", shape, out.dtype.type)
+        for row in under.rows:
+            if row.last:
+                pixels[...] = 0  # where nothing is read there
+            read(row.geobox, pixels)
+            _copy(pixels, row.pixels, under.corner, out)
+            yield row, pixels
 
 
 def part_from(part: Iterable[slice], corner: Iterable[int]) -> Part:
