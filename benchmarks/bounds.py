@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 
 from benchmarks.clouds import PATTERNS, cloudy_blocks, cover
@@ -67,11 +68,12 @@ def _touched(catalog: Path, grid: Grid, cloudy: NDArray[np.bool_]) -> int:
             native = grid.model_copy(update={"resolution_m": BANDS[band].native_m})
             px = BLOCK_PX * grid.resolution_m // native.resolution_m
             tiles: set[tuple[int, int]] = set()
-            for y, x in zip(*np.nonzero(~day), strict=True):
-                unit = native.geobox[y * px : (y + 1) * px, x * px : (x + 1) * px]
-                under = tiles_under(item.assets[BANDS[band].common].href, unit, {})
-                assert under is not None
-                tiles |= {(tile.offset, tile.size) for line in under.rows for tile in line.tiles}
+            with rasterio.open(item.assets[BANDS[band].common].href) as raster:
+                for y, x in zip(*np.nonzero(~day), strict=True):
+                    unit = native.geobox[y * px : (y + 1) * px, x * px : (x + 1) * px]
+                    under = tiles_under(raster, unit)
+                    assert under is not None
+                    tiles |= {(tile.offset, tile.size) for line in under.rows for tile in line.tiles}
             total += sum(size for _, size in tiles)
     return total
 

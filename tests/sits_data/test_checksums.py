@@ -13,7 +13,7 @@ from rasterio.errors import RasterioIOError
 from sits_data import checksums
 from sits_data.checksums import check_rows
 from sits_data.errors import UnreadableSource
-from sits_data.rasters import GDAL_OPTIONS, REFLECTANCE, RasterReader
+from sits_data.rasters import REFLECTANCE, RasterReader
 from sits_data.tiles import read_by_rows, tiles_under
 
 SIDE, BLOCK = 300, 128
@@ -40,13 +40,16 @@ def write(path: Path, values: np.ndarray[Any, Any], **options: Any) -> Path:
 
 
 def read(path: Path, geobox: GeoBox) -> np.ndarray[Any, Any]:
+    """What `RasterReader` does over plain HTTP, on a file."""
     out = np.zeros(geobox.shape, np.uint16)
-
-    def load(geobox: GeoBox, out: np.ndarray[Any, Any]) -> None:
-        RasterReader().read(str(path), geobox, REFLECTANCE, out)
-
-    if (under := tiles_under(str(path), geobox, GDAL_OPTIONS)) is not None:
-        check_rows(str(path), under, read_by_rows(under, geobox, out, load))
+    with rasterio.open(path) as raster:
+        under = tiles_under(raster, geobox)
+        if under is not None and under.corner is not None:
+            check_rows(str(path), under, read_by_rows(raster, under, out))
+            return out
+    RasterReader().read(str(path), geobox, REFLECTANCE, out)
+    if under is not None:
+        check_rows(str(path), under, ((row, None) for row in under.rows))
     return out
 
 

@@ -41,7 +41,7 @@ def check_rows(path: str, under: TilesUnder, rows: Iterable[tuple[TileRow, Pixel
     Args:
         path: as GDAL names it, such as `/vsicurl/http://…`.
         under: the tiles.
-        rows: rows of tiles, as `read_by_rows` gives them.
+        rows: rows of tiles, as `read_by_rows` gives them; without pixels each tile is decoded.
 
     Raises:
         RasterioIOError: a tile is not what was written.

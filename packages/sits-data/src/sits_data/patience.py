@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Lock, Thread
-from typing import Literal
+from queue import SimpleQueue
+from threading import Lock, Thread, local
+from typing import Any, Literal
 from urllib.parse import urlparse
 
 import requests
@@ -29,6 +30,7 @@ _DENIED = {401, 403}
 _draw = random.SystemRandom()
 _not_before: dict[str, float] = {}
 _lock = Lock()
+_mine = local()
 
 
 @dataclass(frozen=True)
@@ -69,30 +71,51 @@ def pause_s(address: str, attempt: int) -> float:
 
 
 def within[T](seconds: float, work: Callable[[], T]) -> T:
-    """Run something on a thread of its own, and give up on it when the time is over.
+    """Run something on the caller's second thread, and give up on it when the time is over.
 
-    A thread that was given up on ends by the timeouts of its own requests; nobody uses what it makes.
+    A thread that was given up on ends by the timeouts of its own requests; nobody uses what it makes,
+    and the caller gets another one.
 
     Raises:
         DeadlinePassed: it did not end in time.
     """
+    second: _Second = _mine.__dict__.pop("second", None) or _Second()
     future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:
-            future.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
+    second.put((future, work))
     try:
         return future.result(seconds)
     except TimeoutError:
         if future.done():
             raise
+        second.put(None)
         raise DeadlinePassed(
             f"not read within {seconds:g} s; give it more with --deadline, or run the same command again"
         ) from None
+    finally:
+        if future.done():
+            _mine.second = second
+
+
+class _Second:
+    """A thread that works for another one, and ends with it."""
+
+    def __init__(self) -> None:
+        self._todo: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self.put = self._todo.put
+        Thread(target=_work, args=(self._todo,), daemon=True).start()
+
+    def __del__(self) -> None:
+        self._todo.put(None)
+
+
+def _work(todo: "SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]") -> None:
+    while (order := todo.get()) is not None:
+        future, work = order
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+        del order, future, work
 
 
 def _ask_for(address: str, byte: int) -> tuple[Answer, int]:

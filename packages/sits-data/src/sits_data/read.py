@@ -21,6 +21,9 @@ from sits_data.memory import WindowMemory
 from sits_data.rasters import CLASSES, REFLECTANCE, RasterReader
 from sits_data.scenes import SCL_KEY, Scene
 
+_STRIP_ROWS = 64
+"""Rows that are worked on at once, so that they stay in the cache."""
+
 PLAIN, UNREFINED = RasterReader(), Refinement()
 
 
@@ -211,10 +214,14 @@ def _mean_of_valid(blocks: NDArray[np.generic]) -> NDArray[np.uint16]:
 
 def _shift(values: NDArray[np.uint16], shift_dn: int) -> None:
     """Add to what is not 0, in place, saturating at 65535."""
-    if shift_dn:
-        valid = values != 0
-        np.minimum(values, 65535 - shift_dn, out=values)
-        np.add(values, np.uint16(shift_dn), out=values, where=valid)
+    for top in range(0, len(values) if shift_dn else 0, _STRIP_ROWS):
+        rows = values[top : top + _STRIP_ROWS]
+        valid = rows != 0
+        np.minimum(rows, 65535 - shift_dn, out=rows)
+        if valid.all():
+            rows += np.uint16(shift_dn)
+        else:
+            np.add(rows, np.uint16(shift_dn), out=rows, where=valid)
 
 
 def _refined(

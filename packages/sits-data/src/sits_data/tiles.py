@@ -4,13 +4,14 @@ GDAL keeps what it fetched over HTTP for another read only if it was one range o
 cloud-optimised GeoTIFF tiles beside one another are.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import rasterio
-import rasterio.windows
-from affine import Affine
+import rasterio.crs
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.warp import transform_bounds
@@ -49,14 +50,10 @@ class TileRow:
     Args:
         tiles: those that are stored.
         pixels: of the raster, of all tiles; may reach beyond it.
-        geobox: of these pixels.
-        last: whether lines of it lie below the raster.
     """
 
     tiles: tuple[Tile, ...]
     pixels: Part
-    geobox: GeoBox
-    last: bool
 
 
 @dataclass(frozen=True)
@@ -77,46 +74,82 @@ class TilesUnder:
     predictor: str
 
 
-def tiles_under(path: str, geobox: GeoBox, options: Mapping[str, str | int]) -> TilesUnder | None:
-    """The tiles under a grid; None if the raster lies elsewhere, or is no GeoTIFF.
+def corner_of(raster: rasterio.DatasetReader, geobox: GeoBox) -> tuple[int, int] | None:
+    """Row and column of a raster at which a grid begins; None if its pixels are not the raster's."""
+    if raster.crs != _rasterio_crs(str(geobox.crs)):
+        return None
+    step = ~raster.transform * geobox.transform
+    row, col = round(step.f), round(step.c)
+    off = step.a - 1, step.b, step.d, step.e - 1, step.f - row, step.c - col
+    return (row, col) if max(map(abs, off)) < _ON_GRID_PX else None
+
+
+def read_window(raster: rasterio.DatasetReader, corner: tuple[int, int], out: Pixels) -> None:
+    """Read a raster's own pixels.
 
     Args:
-        path: as GDAL names it, such as `/vsicurl/http://…`.
-        geobox: the grid.
-        options: that GDAL reads with.
-
-    Raises:
-        RasterioIOError: there is no raster.
+        raster: open.
+        corner: row and column at which to begin; may lie outside.
+        out: zeros; they stay where the raster is not.
     """
-    with rasterio.Env(**dict(options)), rasterio.open(path) as raster:
-        return _under(raster, geobox) if raster.driver == "GTiff" else None
+    (top, left), (rows, cols) = corner, out.shape
+    first_row, first_col = max(top, 0), max(left, 0)
+    height = min(top + rows, raster.height) - first_row
+    width = min(left + cols, raster.width) - first_col
+    if height > 0 and width > 0:
+        there = out[first_row - top :, first_col - left :][:height, :width]
+        raster.read(1, window=Window(first_col, first_row, width, height), out=there)
+
+
+def tiles_under(raster: rasterio.DatasetReader, geobox: GeoBox) -> TilesUnder | None:
+    """The tiles under a grid; None if the raster lies elsewhere, or is no GeoTIFF."""
+    if raster.driver != "GTiff" or raster.crs is None:
+        return None
+    corner = corner_of(raster, geobox)
+    if corner is not None:
+        (top, left), (rows, cols) = corner, geobox.shape.yx
+        bottom, right = top + rows, left + cols
+    else:
+        bounds = transform_bounds(str(geobox.crs), raster.crs, *geobox.boundingbox.bbox)
+        (top, bottom), (left, right) = from_bounds(*bounds, transform=raster.transform).toranges()
+    height, width = raster.block_shapes[0]
+    across = _blocks(int(left), math.ceil(right), width, raster.width)
+    down = _blocks(int(top), math.ceil(bottom), height, raster.height)
+    if not across or not down:
+        return None
+    structure = raster.tags(ns="IMAGE_STRUCTURE")
+    return TilesUnder(
+        rows=tuple(_row(raster, row, across) for row in down),
+        corner=corner,
+        codec=structure.get("COMPRESSION", ""),
+        predictor=structure.get("PREDICTOR", ""),
+    )
 
 
 def read_by_rows(
-    under: TilesUnder, geobox: GeoBox, out: Pixels, read: Callable[[GeoBox, Pixels], None]
-) -> Iterator[tuple[TileRow, Pixels | None]]:
-    """Read a raster on a grid, a row of its tiles after another; a warped one at once.
+    raster: rasterio.DatasetReader, under: TilesUnder, out: Pixels
+) -> Iterator[tuple[TileRow, Pixels]]:
+    """Read the raster's own pixels on a grid, a row of tiles after another.
 
     Args:
-        under: the tiles under the grid.
-        geobox: the grid.
-        out: of its shape, zeros; filled as rows are taken.
-        read: reads the raster on a grid.
+        raster: open.
+        under: its tiles under the grid, which is on its pixels.
+        out: of the grid's shape, zeros; filled as rows are taken.
 
     Returns:
-        Each row with its pixels, until the next is taken; without, if pixels are not the raster's.
+        Each row with its pixels, zeros beyond the raster; until the next is taken.
     """
-    if under.corner is None:
-        read(geobox, out)
-        yield from ((row, None) for row in under.rows)
-        return
-    shape = under.rows[0].geobox.shape.yx
+    assert under.corner is not None
+    lines, columns = under.rows[0].pixels
+    height, width = lines.stop - lines.start, columns.stop - columns.start
+    inside = min(columns.stop, raster.width) - columns.start
     with memory_of_this_thread() as memory:
-        pixels = memory.zeros("tiles", shape, out.dtype.type)
+        pixels = memory.zeros("tiles", (height, width), out.dtype.type)
         for row in under.rows:
-            if row.last:
-                pixels[...] = 0  # where nothing is read there
-            read(row.geobox, pixels)
+            top = row.pixels[0].start
+            there = min(height, raster.height - top)
+            raster.read(1, window=Window(columns.start, top, inside, there), out=pixels[:there, :inside])
+            pixels[there:] = 0
             _copy(pixels, row.pixels, under.corner, out)
             yield row, pixels
 
@@ -136,26 +169,6 @@ def _copy(pixels: Pixels, part: Part, corner: tuple[int, int], out: Pixels) -> N
     out[part_from(shared, corner)] = pixels[part_from(shared, [one.start for one in part])]
 
 
-def _under(raster: rasterio.DatasetReader, geobox: GeoBox) -> TilesUnder | None:
-    bounds = geobox.boundingbox.bbox
-    if raster.crs != geobox.crs:
-        bounds = transform_bounds(str(geobox.crs), raster.crs, *bounds)
-    asked = from_bounds(*bounds, transform=raster.transform)
-    if not rasterio.windows.intersect(asked, Window(0, 0, raster.width, raster.height)):
-        return None
-    (top, bottom), (left, right) = asked.round().toranges()
-    height, width = raster.block_shapes[0]
-    cols = _blocks(left, right, width, raster.width)
-    rows = _blocks(top, bottom, height, raster.height)
-    structure = raster.tags(ns="IMAGE_STRUCTURE")
-    return TilesUnder(
-        rows=tuple(_row(raster, row, cols) for row in rows),
-        corner=_corner(raster, geobox),
-        codec=structure.get("COMPRESSION", ""),
-        predictor=structure.get("PREDICTOR", ""),
-    )
-
-
 def _row(raster: rasterio.DatasetReader, row: int, cols: range) -> TileRow:
     height, width = raster.block_shapes[0]
     lines = slice(row * height, (row + 1) * height)
@@ -163,15 +176,17 @@ def _row(raster: rasterio.DatasetReader, row: int, cols: range) -> TileRow:
         Tile((lines, slice(col * width, (col + 1) * width)), offset, size)
         for col in cols for offset, size in [_stored(raster, row, col)] if size
     )  # fmt: skip
-    columns = slice(cols.start * width, cols.stop * width)
-    begin = raster.transform * Affine.translation(columns.start, lines.start)
-    geobox = GeoBox((height, columns.stop - columns.start), begin, str(raster.crs))
-    return TileRow(tiles, (lines, columns), geobox, last=lines.stop > raster.height)
+    return TileRow(tiles, (lines, slice(cols.start * width, cols.stop * width)))
 
 
-def _blocks(first: float, end: float, block: int, size: int) -> range:
+@lru_cache(maxsize=64)
+def _rasterio_crs(text: str) -> rasterio.crs.CRS:
+    return rasterio.crs.CRS.from_user_input(text)
+
+
+def _blocks(first: int, end: int, block: int, size: int) -> range:
     """Numbers of the blocks that some pixels touch, along one axis."""
-    return range(max(int(first), 0) // block, -(-min(int(end), size) // block))
+    return range(max(first, 0) // block, -(-min(end, size) // block))
 
 
 def _stored(raster: rasterio.DatasetReader, row: int, col: int) -> tuple[int, int]:
@@ -181,12 +196,3 @@ def _stored(raster: rasterio.DatasetReader, row: int, col: int) -> tuple[int, in
         for name in ("OFFSET", "SIZE")
     )
     return offset, size
-
-
-def _corner(raster: rasterio.DatasetReader, geobox: GeoBox) -> tuple[int, int] | None:
-    if raster.crs != geobox.crs:
-        return None
-    step = ~raster.transform * geobox.transform
-    row, col = round(step.f), round(step.c)
-    off = step.a - 1, step.b, step.d, step.e - 1, step.f - row, step.c - col
-    return (row, col) if max(map(abs, off)) < _ON_GRID_PX else None
