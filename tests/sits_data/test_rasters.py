@@ -11,7 +11,14 @@ from tiny_catalogue import GRID, daily, request, write_catalogue, write_raster
 from sits_data.build import BuildOptions, build_cube
 from sits_data.errors import InvalidRequest
 from sits_data.grid import cube_grid
-from sits_data.rasters import CLASSES, REFLECTANCE, RasterReader, check_loader
+from sits_data.rasters import (
+    CLASSES,
+    GDAL_OPTIONS,
+    REFLECTANCE,
+    RasterReader,
+    _read_odc,
+    check_loader,
+)
 
 needs_stackstac = pytest.mark.skipif(
     importlib.util.find_spec("stackstac") is None, reason="the extra stackstac is not installed"
@@ -34,6 +41,23 @@ def test_loaders_give_the_same_cube(tmp_path: Path) -> None:
         for cube in cubes
     )
     assert one == other
+
+
+@needs_stackstac
+@pytest.mark.parametrize("shift", [(0, 0), (3, 5), (-4, 2), (7, -6), (500, 0)])
+def test_own_pixels_are_those_of_both_loaders(shift: tuple[int, int], tmp_path: Path) -> None:
+    """On its own pixels a raster is read without a loader; windows lie in, across, outside it."""
+    values = np.random.default_rng(0).integers(1, 9000, GRID.shape).astype(np.uint16)
+    path = str(tmp_path / "red.tif")
+    write_raster(Path(path), values, GRID, 10)
+    geobox = GRID.geobox.translate_pix(shift[1], shift[0])
+    own, odc, stackstac = (np.zeros(GRID.shape, np.uint16) for _ in range(3))
+    RasterReader().read(path, geobox, REFLECTANCE, own)
+    _read_odc(path, geobox, REFLECTANCE, odc, GDAL_OPTIONS)
+    RasterReader(loader="stackstac").read(path, geobox, REFLECTANCE, stackstac)
+    assert np.array_equal(own, odc)
+    assert np.array_equal(own, stackstac)
+    assert own.any() == (shift[0] < 500)
 
 
 @needs_stackstac

@@ -63,8 +63,8 @@ class RasterReader:
     """How rasters are read.
 
     Args:
-        loader: `odc` or `stackstac` (which needs the extra `stackstac`); on the cube's own zone both
-            give the same pixels.
+        loader: `odc` (own pixels by rasterio, others warped by odc-stac's loader), or `stackstac` for
+            all (needs the extra `stackstac`); on the cube's own zone both give the same pixels.
         access: how the catalogue's addresses are reached.
         tries: how often a read is tried over a network.
         deadline: of `time.monotonic`, after which nothing is tried again.

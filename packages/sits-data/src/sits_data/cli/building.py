@@ -81,7 +81,7 @@ _OPTIONS = (
         type=click.Choice(get_args(Loader)),
         default="odc",
         show_default=True,
-        help="What reads rasters: odc-stac's loader or stackstac's.",
+        help="What warps rasters of another zone: odc-stac's loader; stackstac's reads all.",
     ),
     click.option(
         "--scheduler",
