@@ -9,7 +9,7 @@ import math
 import mmap
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +39,12 @@ class WindowMemory:
 
 
 def _fresh(size: int) -> mmap.mmap:
-    """Zeroed memory of so many bytes."""
-    pages = mmap.mmap(-1, max(size, 1))
+    """Zeroed memory of so many bytes, of this process alone."""
+    own = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    pages = mmap.mmap(-1, max(size, 1), **own)
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        pages.madvise(mmap.MADV_HUGEPAGE)
+        with suppress(OSError):  # a kernel without them
+            pages.madvise(mmap.MADV_HUGEPAGE)
     return pages
 
 

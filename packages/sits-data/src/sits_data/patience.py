@@ -8,7 +8,7 @@ first and the middle one, and its answer decides.
 import random
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Lock, Thread, local
@@ -82,18 +82,14 @@ def within[T](seconds: float, work: Callable[[], T]) -> T:
     second: _Second = _mine.__dict__.pop("second", None) or _Second()
     future: Future[T] = Future()
     second.put((future, work))
-    try:
-        return future.result(seconds)
-    except TimeoutError:
-        if future.done():
-            raise
+    ended, _ = wait((future,), seconds)
+    if not ended:
         second.put(None)
         raise DeadlinePassed(
             f"not read within {seconds:g} s; give it more with --deadline, or run the same command again"
-        ) from None
-    finally:
-        if future.done():
-            _mine.second = second
+        )
+    _mine.second = second
+    return future.result()
 
 
 class _Second:

@@ -19,6 +19,8 @@ import rasterio.errors
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.loader import RasterLoadParams, RasterSource, reader_driver
+from rasterio._err import CPLE_BaseError
+from rasterio.session import DummySession
 
 from sits_data.access import Access
 from sits_data.checksums import check_rows
@@ -54,8 +56,11 @@ CLASSES = RasterLoadParams(
     dtype="uint8", fill_value=0, src_nodata_override=0, use_overviews=False, resampling="nearest"
 )
 
-_READ_ERRORS = (rasterio.errors.RasterioError, OSError, AssertionError, RuntimeError)
-"""What loaders raise; odc-geo asserts a CRS, which a raster that is cut off in its header lacks."""
+_READ_ERRORS = (
+    *(rasterio.errors.RasterioError, CPLE_BaseError, OSError),
+    *(AssertionError, RuntimeError, ValueError, ArithmeticError),
+)
+"""What reads raise; a damaged header may lack a CRS, which odc-geo asserts, or hold any geotransform."""
 
 
 @dataclass(frozen=True)
@@ -117,22 +122,24 @@ class RasterReader:
         plain = name.startswith("http://")
         by_rows = plain or (self.keep and name.startswith("https://"))
         path = f"/vsicurl/{name}" if by_rows else address
-        with rasterio.Env(**options), rasterio.open(path) as raster:
-            under = tiles_under(raster, geobox) if by_rows else None
-            corner = corner_of(raster, geobox) if self.loader == "odc" else None
-            if under is not None and corner is not None:
-                rows = read_by_rows(raster, under, out)
-                if plain:
-                    check_rows(path, under, rows)
-                for _ in rows:
-                    pass
-                return
-            if corner is not None:
-                read_window(raster, corner, out)
-                return
-        _LOADERS[self.loader](address, geobox, load, out, options)
-        if under is not None and plain:
-            check_rows(path, under, ((row, None) for row in under.rows))
+        with rasterio.Env(session=DummySession(), **options):
+            with rasterio.open(path) as raster:
+                corner = corner_of(raster, geobox) if self.loader == "odc" else None
+                look = plain or (by_rows and corner is not None)
+                under = tiles_under(raster, geobox) if look else None
+                if corner is not None and under is not None:
+                    rows = read_by_rows(raster, under, out)
+                    if plain:
+                        check_rows(path, under, rows)
+                    for _ in rows:
+                        pass
+                    return
+                if corner is not None:
+                    read_window(raster, corner, out)
+                    return
+            _LOADERS[self.loader](address, geobox, load, out, options)
+            if under is not None:
+                check_rows(path, under, ((row, None) for row in under.rows))
 
     def _wait(self, href: str, attempt: int) -> None:
         seconds = pause_s(href, attempt)

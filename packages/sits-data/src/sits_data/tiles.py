@@ -76,7 +76,7 @@ class TilesUnder:
 
 def corner_of(raster: rasterio.DatasetReader, geobox: GeoBox) -> tuple[int, int] | None:
     """Row and column of a raster at which a grid begins; None if its pixels are not the raster's."""
-    if raster.crs != _rasterio_crs(str(geobox.crs)):
+    if raster.crs != _rasterio_crs(str(geobox.crs)) or raster.transform.is_degenerate:
         return None
     step = ~raster.transform * geobox.transform
     row, col = round(step.f), round(step.c)
@@ -141,15 +141,13 @@ def read_by_rows(
     """
     assert under.corner is not None
     lines, columns = under.rows[0].pixels
-    height, width = lines.stop - lines.start, columns.stop - columns.start
-    inside = min(columns.stop, raster.width) - columns.start
+    shape = lines.stop - lines.start, columns.stop - columns.start
     with memory_of_this_thread() as memory:
-        pixels = memory.zeros("tiles", (height, width), out.dtype.type)
+        pixels = memory.zeros("tiles", shape, out.dtype.type)
         for row in under.rows:
             top = row.pixels[0].start
-            there = min(height, raster.height - top)
-            raster.read(1, window=Window(columns.start, top, inside, there), out=pixels[:there, :inside])
-            pixels[there:] = 0
+            read_window(raster, (top, columns.start), pixels)
+            pixels[raster.height - top :] = 0
             _copy(pixels, row.pixels, under.corner, out)
             yield row, pixels
 
