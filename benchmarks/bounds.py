@@ -15,6 +15,7 @@ from benchmarks.loading import FOUR, LOADED
 from benchmarks.measure import compare, row, run_side
 from benchmarks.scenes import items_at, write_alike, write_aoi, write_catalogue, write_items
 from benchmarks.server import Server, serve
+from sits_data.alignment import own_places
 from sits_data.bands import BANDS, DEFAULT_BANDS
 from sits_data.grid import BLOCK_PX, Grid
 from sits_data.tiles import tiles_under
@@ -67,14 +68,14 @@ def _touched(catalog: Path, grid: Grid, cloudy: NDArray[np.bool_]) -> int:
         for band in DEFAULT_BANDS:
             native = grid.model_copy(update={"resolution_m": BANDS[band].native_m})
             px = BLOCK_PX * grid.resolution_m // native.resolution_m
-            tiles: set[tuple[int, int]] = set()
+            units = [
+                native.geobox[y * px : (y + 1) * px, x * px : (x + 1) * px]
+                for y, x in zip(*np.nonzero(~day), strict=True)
+            ]
             with rasterio.open(item.assets[BANDS[band].common].href) as raster:
-                for y, x in zip(*np.nonzero(~day), strict=True):
-                    unit = native.geobox[y * px : (y + 1) * px, x * px : (x + 1) * px]
-                    under = tiles_under(raster, unit)
-                    assert under is not None
-                    tiles |= {(tile.offset, tile.size) for line in under.rows for tile in line.tiles}
-            total += sum(size for _, size in tiles)
+                places = own_places(raster, [(unit, np.empty(0)) for unit in units])
+                assert places is not None
+                total += sum(tile.size for tile in tiles_under(raster, [part for part, _ in places]))
     return total
 
 

@@ -25,7 +25,8 @@ def ours_load(settings: Settings) -> None:
     plan, how = plan_cube(request, lambda _: items), options.how(request)
 
     def read(task: Task) -> DayWindow:
-        return how.read(request, plan.days[task.time].scenes, task.window, request.bands)
+        scenes = plan.days[task.time].scenes
+        return how.read(request, scenes, task.window, request.bands, parts=task.parts)
 
     with options.workers(plan) as workers:
         pixels = list(workers.run(read, pending(plan, set(), lambda _: True)))

@@ -11,14 +11,8 @@ from tiny_catalogue import GRID, daily, request, write_catalogue, write_raster
 from sits_data.build import BuildOptions, build_cube
 from sits_data.errors import InvalidRequest
 from sits_data.grid import cube_grid
-from sits_data.rasters import (
-    CLASSES,
-    GDAL_OPTIONS,
-    REFLECTANCE,
-    RasterReader,
-    _read_odc,
-    check_loader,
-)
+from sits_data.loaders import check_loader, warp
+from sits_data.rasters import CLASSES, GDAL_OPTIONS, REFLECTANCE, RasterReader
 
 needs_stackstac = pytest.mark.skipif(
     importlib.util.find_spec("stackstac") is None, reason="the extra stackstac is not installed"
@@ -52,9 +46,9 @@ def test_own_pixels_are_those_of_both_loaders(shift: tuple[int, int], tmp_path: 
     write_raster(Path(path), values, GRID, 10)
     geobox = GRID.geobox.translate_pix(shift[1], shift[0])
     own, odc, stackstac = (np.zeros(GRID.shape, np.uint16) for _ in range(3))
-    RasterReader().read(path, geobox, REFLECTANCE, own)
-    _read_odc(path, geobox, REFLECTANCE, odc, GDAL_OPTIONS)
-    RasterReader(loader="stackstac").read(path, geobox, REFLECTANCE, stackstac)
+    RasterReader().read(path, REFLECTANCE, [(geobox, own)])
+    warp("odc", path, (geobox, odc), REFLECTANCE, GDAL_OPTIONS)
+    RasterReader(loader="stackstac").read(path, REFLECTANCE, [(geobox, stackstac)])
     assert np.array_equal(own, odc)
     assert np.array_equal(own, stackstac)
     assert own.any() == (shift[0] < 500)
@@ -73,9 +67,9 @@ def test_loaders_agree_in_another_zone(tmp_path: Path) -> None:
     for loader in ("odc", "stackstac"):
         reader = RasterReader(loader=loader)
         reds.append(np.zeros(GRID.shape, np.uint16))
-        reader.read(str(tmp_path / "red.tif"), GRID.geobox, REFLECTANCE, reds[-1])
+        reader.read(str(tmp_path / "red.tif"), REFLECTANCE, [(GRID.geobox, reds[-1])])
         classes.append(np.zeros(GRID.shape, np.uint8))
-        reader.read(str(tmp_path / "scl.tif"), GRID.geobox, CLASSES, classes[-1])
+        reader.read(str(tmp_path / "scl.tif"), CLASSES, [(GRID.geobox, classes[-1])])
     assert (reds[0] > 0).all()
     assert np.abs(reds[0].astype(int) - reds[1]).max() <= 2
     assert (classes[0] == classes[1]).mean() > 0.98
@@ -85,7 +79,7 @@ def test_loaders_agree_in_another_zone(tmp_path: Path) -> None:
 def test_stackstac_raises_where_it_would_make_holes(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="none"):
         RasterReader(loader="stackstac", tries=1).read(
-            str(tmp_path / "none.tif"), GRID.geobox, REFLECTANCE, np.zeros(GRID.shape, np.uint16)
+            str(tmp_path / "none.tif"), REFLECTANCE, [(GRID.geobox, np.zeros(GRID.shape, np.uint16))]
         )
 
 

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pyproj
 import pytest
@@ -213,3 +214,35 @@ def test_cut_off_raster_is_unreadable(size: int, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(UnreadableSource, match=r"B04\.tif"):
         read(scene, "B04")
+
+
+@pytest.mark.parametrize("zone", ["EPSG:32631", "EPSG:32632"])
+def test_what_a_part_shows_does_not_depend_on_others(zone: str, tmp_path: Path) -> None:
+    """Warped pixels, repeated ones, and clouds that reach beyond a part."""
+    grid = Grid(
+        crs="EPSG:32631", resolution_m=10, left=600000, bottom=5630040, right=609000, top=5640000
+    )
+    outline = gpd.GeoDataFrame(geometry=[grid.geobox.extent.geom.buffer(-900)], crs=grid.crs)
+    there = cube_grid(outline, 10, zone)
+    rng = np.random.default_rng(0)
+    bands = {
+        key: rng.integers(1, 9000, native_shape(there, key)).astype(np.uint16)
+        for key in ("B01", "B04", "B11")
+    }
+    scl = rng.choice([4, 4, 4, 8], native_shape(there, "scl")).astype(np.uint8)
+    scenes = [
+        write_scene(tmp_path / "first", there, **bands, scl=scl * (np.arange(scl.shape[1]) % 90 < 60)),
+        write_scene(tmp_path / "other", there, **bands, scl=scl),
+    ]
+    parts = [Window(y, x, min(512, 996 - y), min(512, 900 - x)) for y in (0, 512) for x in (0, 512)]
+    options: dict[str, Any] = {"refinement": Refinement(dilate_m=60)}
+    together = read(scenes, *bands, grid=grid, parts=parts[1:], **options)
+    assert not together.scl[:512, :512].any()
+    for part in parts[1:]:
+        alone = read(scenes, *bands, grid=grid, window=part, **options)
+        there_in = slice(part.y, part.y + part.height), slice(part.x, part.x + part.width)
+        assert np.array_equal(together.reflectance[:, *there_in], alone.reflectance)
+        for one, other in ((together.scl, alone.scl), (together.qa, alone.qa)):
+            assert np.array_equal(one[there_in], other)
+        assert np.array_equal(together.scene[there_in], alone.scene)
+        assert alone.reflectance.any()

@@ -10,9 +10,7 @@ from sits_data.aoi import Feature
 from sits_data.build import BuildOptions, build_cube
 from sits_data.cube import open_raw
 from sits_data.errors import EmptySearch
-from sits_data.fill import rectangles
 from sits_data.grid import Grid
-from sits_data.ledger import Unit
 from sits_data.status import cube_status
 
 WIDE = Grid(crs="EPSG:32631", resolution_m=10, left=600000, bottom=5633640, right=606600, top=5640000)
@@ -72,29 +70,6 @@ def test_looser_mask_says_what_must_be_read_and_reads_it(tmp_path: Path) -> None
 def test_nothing_is_skipped_unless_asked(tmp_path: Path) -> None:
     catalog = write_catalogue(tmp_path / "catalogue", [Product(values={"scl": classes(9)})])
     assert build_cube(request(catalog), tmp_path / "c.zarr").unread == 0
-
-
-@pytest.mark.parametrize(
-    ("cells", "sizes"),
-    [
-        ([], []),
-        ([(0, 0)], [1]),
-        ([(0, 0), (0, 1), (1, 0), (1, 1)], [4]),
-        ([(0, 0), (0, 2), (1, 0), (1, 2)], [2, 2]),
-        ([(0, 0), (0, 1), (1, 0)], [1, 2]),
-        ([(0, 0), (2, 0)], [1, 1]),
-    ],
-)
-def test_rectangles_cover_each_unit_once(cells: list[tuple[int, int]], sizes: list[int]) -> None:
-    units = [Unit(7, row, col) for row, col in cells]
-    parts = list(rectangles(units))
-    assert sorted(unit for part in parts for unit in part) == sorted(units)
-    assert sorted(map(len, parts)) == sizes
-    for part in parts:
-        rows, cols = {u.row for u in part}, {u.col for u in part}
-        assert len(part) == len(rows) * len(cols)
-        assert max(rows) - min(rows) == len(rows) - 1
-        assert max(cols) - min(cols) == len(cols) - 1
 
 
 def test_days_with_too_little_clear_over_the_area_are_left_out(tmp_path: Path) -> None:

@@ -21,16 +21,17 @@ from sits_data.access import access_of
 from sits_data.cube import QA_SETTINGS, create_cube, is_cube, mark_complete, open_raw
 from sits_data.engine import Workers, on_cluster, on_threads
 from sits_data.errors import NotACube, OutputExists, SitsDataError, UnreadableSource
-from sits_data.fill import How, Task, fill, rectangles
+from sits_data.fill import How, Task, fill
 from sits_data.grid import BLOCK_PX
 from sits_data.ledger import Ledger, Row, Unit, open_ledger, state_folder
+from sits_data.loaders import Loader, check_loader
 from sits_data.mask import MaskName, Refinement
 from sits_data.output import writing_to
 from sits_data.persist import OnError, run_tasks
 from sits_data.plan import CubePlan, Request
 from sits_data.planning import Search, check_request, plan_cube, search_items
 from sits_data.provenance import item_file, write_cube_item
-from sits_data.rasters import Loader, RasterReader, check_loader
+from sits_data.rasters import RasterReader
 from sits_data.screen import screen_days
 from sits_data.threads import available_cores
 from sits_data.units import chunk_file, chunk_of, sweep_partial
@@ -236,8 +237,8 @@ def pending(plan: CubePlan, done: set[Unit], wanted: Callable[[Unit], bool]) -> 
             units = (Unit(index, row, col) for row in rows for col in cols)
             asked = (u for u in units if chosen is None or (u.row, u.col) in chosen)
             missing = tuple(unit for unit in asked if unit not in done and wanted(unit))
-            for part in rectangles(missing):
-                yield Task(index, window, missing).of(part)
+            if missing:
+                yield Task(index, window, missing).of(missing)
 
 
 def default_threads(plan: CubePlan) -> int:

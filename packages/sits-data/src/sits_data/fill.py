@@ -4,7 +4,7 @@ This is what runs on a thread or on the worker of a cluster. A worker is told wh
 opens it itself; what comes back is a row of the ledger for each unit.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -63,18 +63,16 @@ class How:
             scenes: of the day.
             window: which pixels.
             bands: canonical ids; none reads the scene classification alone.
-            parts: of the window in which bands are read; by default all of it.
+            parts: of the window that are wanted; by default all of it.
             memory: that what is returned may lie in; after an error something may still write to it.
 
         Raises:
             UnreadableSource: it cannot be read.
             DeadlinePassed: not in time.
         """
-        several = parts is not None and len(parts) > 1
-        reader = replace(self.reader.until(self.deadline_s), keep=several)
         work = partial(
-            read_day, scenes, request.grid, window, bands,
-            reader=reader, refinement=self.refinement, parts=parts, memory=memory,
+            read_day, scenes, request.grid, window, bands, reader=self.reader.until(self.deadline_s),
+            refinement=self.refinement, parts=parts, memory=memory,
         )  # fmt: skip
         return within(self.deadline_s, work)
 
@@ -101,8 +99,8 @@ class Task:
 
     @property
     def parts(self) -> list[Window]:
-        """Rectangles that cover its units and nothing else."""
-        return [self.of(units).window for units in rectangles(self.units)]
+        """The windows of its units: read one by one they show the same in whatever task they are."""
+        return [self.of((unit,)).window for unit in self.units]
 
 
 def fill(out: Path, plan_file: Path, plan_hash: str, task: Task, how: How) -> list[Row]:
@@ -159,7 +157,7 @@ def _read_and_write(out: Path, plan: CubePlan, task: Task, how: How) -> list[Row
 def _leave_unread(out: Path, plan: CubePlan, task: Task, how: How) -> list[Row]:
     """Write the units of which too little is clear, without their bands."""
     try:
-        classes = how.read(plan.request, plan.days[task.time].scenes, task.window, ())
+        classes = how.read(plan.request, plan.days[task.time].scenes, task.window, (), parts=task.parts)
     except UnreadableSource:
         return []  # whoever reads the bands says what cannot be read
     rows = []
@@ -169,32 +167,6 @@ def _leave_unread(out: Path, plan: CubePlan, task: Task, how: How) -> list[Row]:
             unread = replace(seen, qa=seen.qa | np.uint8(QA.NOT_READ))
             rows.append(Row(unit, "unread", _write(out, plan, unit, unread)))
     return rows
-
-
-def rectangles(units: Iterable[Unit]) -> Iterator[tuple[Unit, ...]]:
-    """Cover units with rectangles of them: runs along a row, joined to equal runs below.
-
-    >>> [len(part) for part in rectangles([Unit(0, 0, 0), Unit(0, 0, 1), Unit(0, 1, 0), Unit(0, 1, 1)])]
-    [4]
-    """
-    runs: list[tuple[int, list[int]]] = []
-    for unit in sorted(units):
-        if runs and runs[-1][0] == unit.row and runs[-1][1][-1] == unit.col - 1:
-            runs[-1][1].append(unit.col)
-        else:
-            runs.append((unit.row, [unit.col]))
-        time = unit.time
-    open_runs: dict[tuple[int, ...], list[int]] = {}
-    for row, cols in runs:
-        rows = open_runs.get(tuple(cols), [])
-        if rows and rows[-1] == row - 1:
-            rows.append(row)
-            continue
-        if rows:
-            yield tuple(Unit(time, r, c) for r in rows for c in cols)
-        open_runs[tuple(cols)] = [row]
-    for columns, rows in open_runs.items():
-        yield tuple(Unit(time, r, c) for r in rows for c in columns)
 
 
 def _cut(pixels: DayWindow, window: Window, unit: Unit) -> DayWindow:

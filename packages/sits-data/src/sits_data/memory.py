@@ -21,6 +21,14 @@ class WindowMemory:
     def __init__(self) -> None:
         self._kept: dict[str, NDArray[np.uint8]] = {}
 
+    def empty[T: np.generic](self, name: str, shape: tuple[int, ...], dtype: type[T]) -> NDArray[T]:
+        """An array of any values."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        kept = self._kept.get(name)
+        if kept is None or kept.size < size:
+            kept = self._kept[name] = np.frombuffer(_fresh(size), np.uint8)
+        return kept[:size].view(dtype).reshape(shape)
+
     def zeros[T: np.generic](self, name: str, shape: tuple[int, ...], dtype: type[T]) -> NDArray[T]:
         """An array of zeros.
 
@@ -29,13 +37,9 @@ class WindowMemory:
         >>> memory.zeros("scl", (3,), np.uint8)
         array([0, 0, 0], dtype=uint8)
         """
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        kept = self._kept.get(name)
-        if kept is None or kept.size < size:
-            kept = self._kept[name] = np.frombuffer(_fresh(size), np.uint8)
-        else:
-            kept[:size] = 0
-        return kept[:size].view(dtype).reshape(shape)
+        array = self.empty(name, shape, dtype)
+        array.fill(0)
+        return array
 
 
 def _fresh(size: int) -> mmap.mmap:

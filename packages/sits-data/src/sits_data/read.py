@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.loader import RasterLoadParams
 
+from sits_data.alignment import Part
 from sits_data.bands import BANDS, DN_SHIFT, SCL_NATIVE_M
 from sits_data.grid import Grid, Window
 from sits_data.mask import Refinement, qa_from_scl, refine, refined_qa
@@ -64,7 +65,8 @@ def read_day(
         bands: canonical ids, in the order wanted; none reads the scene classification alone.
         reader: how rasters are read.
         refinement: how clouds are shrunk and widened in `qa`, at SCL's own resolution.
-        parts: of the window in which bands are read; elsewhere they are 0.
+        parts: of the window, each read by itself, whatever the others are; elsewhere all is 0. By
+            default the window is one part.
         memory: that what is returned may lie in; by default it is fresh.
 
     Raises:
@@ -77,18 +79,19 @@ def read_day(
     seen = _seen(reflectance, scl)
     owner = memory.zeros("scene", scl.shape, np.int16)
     np.subtract(seen, np.int16(1), out=owner)
+    unseen = ~seen & view.wanted if others else ~seen
     for index, scene in enumerate(others, start=1):
-        if seen.all():
+        if not unseen.any():
             break
         more, more_scl = _read_scene(scene, bands, view, WindowMemory())
-        take = ~seen & _seen(more, more_scl)
+        take = unseen & _seen(more, more_scl)
         np.copyto(reflectance, more, where=take)
         np.copyto(scl, more_scl, where=take)
         owner[take] = index
-        seen |= take
+        unseen &= ~take
     qa = qa_from_scl(scl)
     if not refinement.nothing:
-        qa = refined_qa(qa, *_refined(scenes, grid, window, refinement, reader))
+        qa = refined_qa(qa, *_refined(scenes, view, refinement))
     return DayWindow(reflectance, scl, qa, owner)
 
 
@@ -108,7 +111,7 @@ class _View:
     Args:
         grid: the cube's.
         window: of its pixels.
-        parts: of the window in which bands are read.
+        parts: of the window, each read by itself.
         reader: how rasters are read.
     """
 
@@ -117,74 +120,85 @@ class _View:
     parts: tuple[Window, ...]
     reader: RasterReader
 
+    @property
+    def slices(self) -> list[Part]:
+        """Rows and columns of the parts in the window."""
+        return [
+            (slice(top, top + part.height), slice(left, left + part.width))
+            for part in self.parts
+            for top, left in [(part.y - self.window.y, part.x - self.window.x)]
+        ]
+
+    @property
+    def wanted(self) -> NDArray[np.bool_]:
+        """Which pixels of the window are in a part."""
+        wanted = np.zeros((self.window.height, self.window.width), bool)
+        for part in self.slices:
+            wanted[part] = True
+        return wanted
+
 
 def _read_scene(
     scene: Scene, bands: Sequence[str], view: _View, memory: WindowMemory
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
-    window = view.window
-    shape = window.height, window.width
+    shape = view.window.height, view.window.width
     reflectance = memory.zeros("reflectance", (len(bands), *shape), np.uint16)
     for out, band in zip(reflectance, bands, strict=True):
-        for part in view.parts:
-            top, left = part.y - window.y, part.x - window.x
-            _read_band(scene, band, view, part, out[top : top + part.height, left : left + part.width])
+        _read_band(scene, band, view, out)
     scl = memory.zeros("scl", shape, np.uint8)
-    native_scl, (top, left) = _read_native(
-        scene.hrefs[SCL_KEY], view.grid, window, SCL_NATIVE_M, CLASSES, view.reader
-    )
-    _resize(native_scl, top, left, scl, SCL_NATIVE_M, view.grid.resolution_m)
+    classes = _read_native(scene.hrefs[SCL_KEY], view, SCL_NATIVE_M, CLASSES)
+    for part, (native, edges) in zip(view.slices, classes, strict=True):
+        _resize(native, edges, scl[part], SCL_NATIVE_M, view.grid.resolution_m)
     return reflectance, scl
 
 
-def _read_band(scene: Scene, band: str, view: _View, part: Window, out: NDArray[np.uint16]) -> None:
-    """Read a band in a part of a window, in the cube's convention."""
+def _read_band(scene: Scene, band: str, view: _View, out: NDArray[np.uint16]) -> None:
+    """Read a band of a window, in the cube's convention."""
     native_m, cube_m, shift_dn = BANDS[band].native_m, view.grid.resolution_m, DN_SHIFT + scene.offset_dn
-    href = scene.hrefs[band]
     if native_m == cube_m:
-        view.reader.read(href, view.grid.window_geobox(part), REFLECTANCE, out)
+        there = [view.grid.window_geobox(part) for part in view.parts]
+        here = [out[part] for part in view.slices]
+        view.reader.read(scene.hrefs[band], REFLECTANCE, list(zip(there, here, strict=True)))
     else:
-        native, (top, left) = _read_native(href, view.grid, part, native_m, REFLECTANCE, view.reader)
-        if native_m > cube_m:
-            _shift(native, shift_dn)  # fewer values than their copies
-        _resize(native, top, left, out, native_m, cube_m)
+        natives = _read_native(scene.hrefs[band], view, native_m, REFLECTANCE)
+        for part, (native, edges) in zip(view.slices, natives, strict=True):
+            if native_m > cube_m:
+                _shift(native, shift_dn)  # fewer values than their copies
+            _resize(native, edges, out[part], native_m, cube_m)
     if native_m <= cube_m:
         _shift(out, shift_dn)
 
 
 def _read_native(
-    href: str,
-    grid: Grid,
-    window: Window,
-    native_m: int,
-    load: RasterLoadParams,
-    reader: RasterReader,
-    *,
-    pad: int = 0,
-) -> tuple[NDArray[Any], tuple[int, int]]:
-    """Read the native pixels that touch a window; also where the window starts inside them.
+    href: str, view: _View, native_m: int, load: RasterLoadParams, *, pad: int = 0
+) -> list[tuple[NDArray[Any], tuple[int, int]]]:
+    """Read the native pixels that touch each part, and so many around them.
 
     Returns:
-        Values (y, x); metres from their top and left edges to the window's.
+        Values (y, x) of each part; metres from their top and left edges to the part's.
     """
-    step = grid.resolution_m
-    top, left = window.y * step, window.x * step
-    first_row, first_col = top // native_m - pad, left // native_m - pad
-    rows = math.ceil((top + window.height * step) / native_m) + pad - first_row
-    cols = math.ceil((left + window.width * step) / native_m) + pad - first_col
-    native = grid.model_copy(update={"resolution_m": native_m})
-    geobox = native.window_geobox(Window(first_row, first_col, rows, cols))
-    out = np.zeros((rows, cols), load.dtype)
-    reader.read(href, geobox, load, out)
-    return out, (top - first_row * native_m, left - first_col * native_m)
+    step = view.grid.resolution_m
+    native = view.grid.model_copy(update={"resolution_m": native_m})
+    targets, edges = [], []
+    for part in view.parts:
+        top, left = part.y * step // native_m - pad, part.x * step // native_m - pad
+        bottom = math.ceil((part.y + part.height) * step / native_m) + pad
+        right = math.ceil((part.x + part.width) * step / native_m) + pad
+        around = Window(top, left, bottom - top, right - left)
+        values = np.zeros((around.height, around.width), load.dtype)
+        targets.append((native.window_geobox(around), values))
+        edges.append((part.y * step - top * native_m, part.x * step - left * native_m))
+    view.reader.read(href, load, targets)
+    return [(values, edge) for (_, values), edge in zip(targets, edges, strict=True)]
 
 
 def _resize[T: np.generic](
-    native: NDArray[T], top_m: int, left_m: int, out: NDArray[T], native_m: int, cube_m: int
+    native: NDArray[T], edges_m: tuple[int, int], out: NDArray[T], native_m: int, cube_m: int
 ) -> None:
     """Bring native pixels to the cube's resolution: repeat, average, or take the centre class."""
     if native_m > cube_m:
         factor = native_m // cube_m
-        top, left = top_m // cube_m, left_m // cube_m
+        top, left = (edge // cube_m for edge in edges_m)
         if top == left == 0 and out.shape == (native.shape[0] * factor, native.shape[1] * factor):
             rows, cols = native.shape
             blocks = out.reshape(rows, factor, cols, factor)
@@ -225,28 +239,22 @@ def _shift(values: NDArray[np.uint16], shift_dn: int) -> None:
 
 
 def _refined(
-    scenes: Sequence[Scene],
-    grid: Grid,
-    window: Window,
-    refinement: Refinement,
-    reader: RasterReader,
+    scenes: Sequence[Scene], view: _View, refinement: Refinement
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where marks stay, and what is near them: looks beyond the window, so that its borders vanish."""
+    """Where marks stay, and what is near them: looks beyond each part, so that its borders vanish."""
     pad = refinement.reach_px(SCL_NATIVE_M)
-    mosaic: NDArray[np.uint8] | None = None
-    for scene in scenes:
-        scl, (top, left) = _read_native(
-            scene.hrefs[SCL_KEY], grid, window, SCL_NATIVE_M, CLASSES, reader, pad=pad
-        )
-        mosaic = scl if mosaic is None else np.where(mosaic == 0, scl, mosaic)
-    assert mosaic is not None
-    shift, inner = pad * SCL_NATIVE_M, slice(pad, -pad)
-
-    def on_grid(native: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        out = np.zeros((window.height, window.width), np.uint8)
-        part = native[inner, inner].astype(np.uint8)
-        _resize(part, top - shift, left - shift, out, SCL_NATIVE_M, grid.resolution_m)
-        return out.astype(bool)
-
-    refined = refine(qa_from_scl(mosaic), refinement, SCL_NATIVE_M)
-    return on_grid(refined.kept), on_grid(refined.near)
+    inner = slice(pad, -pad)
+    looks = [
+        _read_native(scene.hrefs[SCL_KEY], view, SCL_NATIVE_M, CLASSES, pad=pad) for scene in scenes
+    ]
+    kept, near = (np.zeros((view.window.height, view.window.width), np.uint8) for _ in range(2))
+    for part, *natives in zip(view.slices, *looks, strict=True):
+        mosaic, (top, left) = natives[0]
+        for more, _ in natives[1:]:
+            np.copyto(mosaic, more, where=mosaic == 0)
+        refined = refine(qa_from_scl(mosaic), refinement, SCL_NATIVE_M)
+        edges = top - pad * SCL_NATIVE_M, left - pad * SCL_NATIVE_M
+        for native, out in ((refined.kept, kept), (refined.near, near)):
+            marks = native[inner, inner].astype(np.uint8)
+            _resize(marks, edges, out[part], SCL_NATIVE_M, view.grid.resolution_m)
+    return kept.astype(bool), near.astype(bool)

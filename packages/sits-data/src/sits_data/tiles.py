@@ -1,31 +1,34 @@
-"""Which tiles of a GeoTIFF lie under a grid, where in the file, and how they are read row by row.
+"""Tiles of a GeoTIFF, fetched in one go and decoded each to its checksum.
 
-GDAL keeps what it fetched over HTTP for another read only if it was one range of bytes. In a
-cloud-optimised GeoTIFF tiles beside one another are.
+GDAL notices flipped bytes only where they break off the decoding; where more comes out than a tile
+holds, it takes what fits, and the rest of the tile is wrong without a word. A deflate stream ends in a
+checksum of what it held, which libdeflate compares, in less time than GDAL decodes without.
 """
 
-import math
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import product
 from typing import Any
 
+import numpy as np
 import rasterio
-import rasterio.crs
+from affine import Affine
+from imagecodecs import DeflateError, deflate_decode, delta_decode
 from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
-from rasterio.warp import transform_bounds
-from rasterio.windows import Window, from_bounds
+from rasterio.errors import RasterioIOError
+from rasterio.io import MemoryFile
 
-from sits_data.memory import memory_of_this_thread
+from sits_data.alignment import Part, Place, Target, counted_from, overlap, part_under, whole
+from sits_data.memory import WindowMemory, memory_of_this_thread
+from sits_data.vsi import VsiFile, can_read, open_vsi
 
-_ON_GRID_PX = 1e-3
-"""How far pixels may lie from a raster's own to count as the same."""
+_NEAR_BYTES = 16384
+"""Ranges as near as this are fetched as one: less than what another request costs."""
 
-Pixels = NDArray[Any]
-
-Part = tuple[slice, slice]
-"""Rows and columns of a raster."""
+_BYTE_ORDER = b"II" if sys.byteorder == "little" else b"MM"
+"""How a GeoTIFF begins whose numbers are as this machine has them."""
 
 
 @dataclass(frozen=True)
@@ -35,162 +38,165 @@ class Tile:
     Args:
         pixels: of the raster; may reach beyond it.
         offset: of its compressed bytes in the file.
-        size: of these bytes.
+        size: of these bytes; 0 if the tile is not stored: it shows no data.
     """
 
     pixels: Part
     offset: int
     size: int
 
-
-@dataclass(frozen=True)
-class TileRow:
-    """Tiles beside one another.
-
-    Args:
-        tiles: those that are stored.
-        pixels: of the raster, of all tiles; may reach beyond it.
-    """
-
-    tiles: tuple[Tile, ...]
-    pixels: Part
+    @property
+    def end(self) -> int:
+        """Where its bytes end in the file."""
+        return self.offset + self.size
 
 
-@dataclass(frozen=True)
-class TilesUnder:
-    """The tiles of a raster under a grid.
+def tiles_under(raster: rasterio.DatasetReader, parts: Iterable[Part]) -> list[Tile]:
+    """Tiles that some pixels touch, in the file's order.
 
     Args:
-        rows: of tiles, from the top.
-        corner: row and column of the raster at which the grid begins; None if its pixels are not the
-            raster's.
-        codec: such as `DEFLATE`; empty without one.
-        predictor: such as `2`; empty without one.
+        raster: an open GeoTIFF.
+        parts: of the raster.
+    """
+    height, width = raster.block_shapes[0]
+    touched: set[tuple[int, int]] = set()
+    for part in parts:
+        rows, cols = overlap(part, whole(raster.shape))
+        touched |= set(product(_blocks(rows, height), _blocks(cols, width)))
+    tiles = []
+    for row, col in touched:
+        offset, size = (
+            int(raster.get_tag_item(f"BLOCK_{name}_{col}_{row}", "TIFF", bidx=1) or 0)
+            for name in ("OFFSET", "SIZE")
+        )
+        pixels = slice(row * height, (row + 1) * height), slice(col * width, (col + 1) * width)
+        tiles.append(Tile(pixels, offset, size))
+    return sorted(tiles, key=lambda tile: tile.offset)
+
+
+@dataclass(frozen=True)
+class TiledRaster:
+    """A raster whose tiles are decoded here; see `open_tiled`.
+
+    Args:
+        raster: open.
+        file: the same, as bytes.
+        predictor: `1`, or `2`: each value is the difference to the one on its left.
     """
 
-    rows: tuple[TileRow, ...]
-    corner: tuple[int, int] | None
-    codec: str
+    raster: rasterio.DatasetReader
+    file: VsiFile
     predictor: str
 
+    def read(self, places: Sequence[Place]) -> None:
+        """Read parts of the raster, each tile under them once.
 
-def corner_of(raster: rasterio.DatasetReader, geobox: GeoBox) -> tuple[int, int] | None:
-    """Row and column of a raster at which a grid begins; None if its pixels are not the raster's."""
-    if raster.crs != _rasterio_crs(str(geobox.crs)) or raster.transform.is_degenerate:
-        return None
-    step = ~raster.transform * geobox.transform
-    row, col = round(step.f), round(step.c)
-    off = step.a - 1, step.b, step.d, step.e - 1, step.f - row, step.c - col
-    return (row, col) if max(map(abs, off)) < _ON_GRID_PX else None
+        Args:
+            places: parts, which may reach beyond the raster, and memory of their shape and of the
+                raster's type, zeros.
+
+        Raises:
+            RasterioIOError: a tile is not what was written, or cannot be read.
+        """
+        extent = whole(self.raster.shape)
+        tiles = [tile for tile in tiles_under(self.raster, [part for part, _ in places]) if tile.size]
+        with memory_of_this_thread() as memory:
+            shape, dtype = self.raster.block_shapes[0], np.dtype(self.raster.dtypes[0]).type
+            stored = memory.empty("stored", shape, dtype)
+            pixels = memory.empty("pixels", shape, dtype) if self.predictor == "2" else stored
+            for tile, compressed in _fetched(self.file, tiles, memory):
+                _decode(compressed, stored)
+                if pixels is not stored:
+                    delta_decode(stored, out=pixels)
+                for part, out in places:
+                    shared = overlap(tile.pixels, part, extent)
+                    out[counted_from(part, shared)] = pixels[counted_from(tile.pixels, shared)]
+
+    def copies(self, targets: Sequence[Target]) -> Iterator[tuple[str, Target]]:
+        """Rasters in memory of what grids are warped from, each until the next is taken.
+
+        Args:
+            targets: grids of any CRS, and memory that is passed on.
+
+        Returns:
+            The name of a raster and its target; none for targets where this raster is not.
+        """
+        parts = [part_under(self.raster, geobox) for geobox, _ in targets]
+        shapes = [(rows.stop - rows.start, cols.stop - cols.start) for rows, cols in parts]
+        arrays = [np.zeros(shape, self.raster.dtypes[0]) for shape in shapes]
+        self.read(list(zip(parts, arrays, strict=True)))
+        for (rows, cols), pixels, target in zip(parts, arrays, targets, strict=True):
+            if not pixels.size:
+                continue
+            profile = {
+                "driver": "GTiff", "height": pixels.shape[0], "width": pixels.shape[1], "count": 1,
+                "dtype": pixels.dtype, "crs": self.raster.crs, "nodata": self.raster.nodata,
+                "transform": self.raster.transform * Affine.translation(cols.start, rows.start),
+            }  # fmt: skip
+            with MemoryFile() as memory:
+                with memory.open(**profile) as copy:
+                    copy.write(pixels, 1)
+                yield memory.name, target
 
 
-def read_window(raster: rasterio.DatasetReader, corner: tuple[int, int], out: Pixels) -> None:
-    """Read a raster's own pixels.
+@contextmanager
+def open_tiled(
+    raster: rasterio.DatasetReader, path: str, dtype: np.dtype[Any]
+) -> Iterator[TiledRaster | None]:
+    """A raster if it is a GeoTIFF of one band of a type in deflate tiles, else None.
 
     Args:
         raster: open.
-        corner: row and column at which to begin; may lie outside.
-        out: zeros; they stay where the raster is not.
+        path: as GDAL names it.
+        dtype: of the pixels.
     """
-    (top, left), (rows, cols) = corner, out.shape
-    first_row, first_col = max(top, 0), max(left, 0)
-    height = min(top + rows, raster.height) - first_row
-    width = min(left + cols, raster.width) - first_col
-    if height > 0 and width > 0:
-        there = out[first_row - top :, first_col - left :][:height, :width]
-        raster.read(1, window=Window(first_col, first_row, width, height), out=there)
-
-
-def tiles_under(raster: rasterio.DatasetReader, geobox: GeoBox) -> TilesUnder | None:
-    """The tiles under a grid; None if the raster lies elsewhere, or is no GeoTIFF."""
-    if raster.driver != "GTiff" or raster.crs is None:
-        return None
-    corner = corner_of(raster, geobox)
-    if corner is not None:
-        (top, left), (rows, cols) = corner, geobox.shape.yx
-        bottom, right = top + rows, left + cols
-    else:
-        bounds = transform_bounds(str(geobox.crs), raster.crs, *geobox.boundingbox.bbox)
-        (top, bottom), (left, right) = from_bounds(*bounds, transform=raster.transform).toranges()
-    height, width = raster.block_shapes[0]
-    across = _blocks(int(left), math.ceil(right), width, raster.width)
-    down = _blocks(int(top), math.ceil(bottom), height, raster.height)
-    if not across or not down:
-        return None
     structure = raster.tags(ns="IMAGE_STRUCTURE")
-    return TilesUnder(
-        rows=tuple(_row(raster, row, across) for row in down),
-        corner=corner,
-        codec=structure.get("COMPRESSION", ""),
-        predictor=structure.get("PREDICTOR", ""),
-    )
-
-
-def read_by_rows(
-    raster: rasterio.DatasetReader, under: TilesUnder, out: Pixels
-) -> Iterator[tuple[TileRow, Pixels]]:
-    """Read the raster's own pixels on a grid, a row of tiles after another.
-
-    Args:
-        raster: open.
-        under: its tiles under the grid, which is on its pixels.
-        out: of the grid's shape, zeros; filled as rows are taken.
-
-    Returns:
-        Each row with its pixels, zeros beyond the raster; until the next is taken.
-    """
-    assert under.corner is not None
-    lines, columns = under.rows[0].pixels
-    shape = lines.stop - lines.start, columns.stop - columns.start
-    with memory_of_this_thread() as memory:
-        pixels = memory.zeros("tiles", shape, out.dtype.type)
-        for row in under.rows:
-            top = row.pixels[0].start
-            read_window(raster, (top, columns.start), pixels)
-            pixels[raster.height - top :] = 0
-            _copy(pixels, row.pixels, under.corner, out)
-            yield row, pixels
-
-
-def part_from(part: Iterable[slice], corner: Iterable[int]) -> Part:
-    """Rows and columns counted from a corner."""
-    rows, cols = (slice(p.start - at, p.stop - at) for p, at in zip(part, corner, strict=True))
-    return rows, cols
-
-
-def _copy(pixels: Pixels, part: Part, corner: tuple[int, int], out: Pixels) -> None:
-    """Copy from pixels of a part of a raster to those that begin at a corner, where both are."""
-    shared = [
-        slice(max(one.start, at), min(one.stop, at + size))
-        for one, at, size in zip(part, corner, out.shape, strict=True)
-    ]
-    out[part_from(shared, corner)] = pixels[part_from(shared, [one.start for one in part])]
-
-
-def _row(raster: rasterio.DatasetReader, row: int, cols: range) -> TileRow:
-    height, width = raster.block_shapes[0]
-    lines = slice(row * height, (row + 1) * height)
-    tiles = tuple(
-        Tile((lines, slice(col * width, (col + 1) * width)), offset, size)
-        for col in cols for offset, size in [_stored(raster, row, col)] if size
+    predictor = structure.get("PREDICTOR", "1")
+    fits = (
+        raster.driver == "GTiff" and raster.profile["tiled"] and raster.dtypes == (dtype.name,)
+        and raster.nodata in {None, 0} and "NBITS" not in raster.tags(1, ns="IMAGE_STRUCTURE")
+        and structure.get("COMPRESSION") == "DEFLATE" and predictor in {"1", "2"} and can_read()
     )  # fmt: skip
-    return TileRow(tiles, (lines, slice(cols.start * width, cols.stop * width)))
+    if not fits:
+        yield None
+        return
+    with open_vsi(path) as file:
+        order = np.empty(len(_BYTE_ORDER), np.uint8)
+        file.read([(0, order.size)], order)
+        yield TiledRaster(raster, file, predictor) if order.tobytes() == _BYTE_ORDER else None
 
 
-@lru_cache(maxsize=64)
-def _rasterio_crs(text: str) -> rasterio.crs.CRS:
-    return rasterio.crs.CRS.from_user_input(text)
+def _fetched(
+    file: VsiFile, tiles: Sequence[Tile], memory: WindowMemory
+) -> Iterator[tuple[Tile, NDArray[np.uint8]]]:
+    """Tiles and their compressed bytes; tiles are in the file's order."""
+    runs: list[list[Tile]] = []
+    for tile in tiles:
+        if runs and tile.offset <= runs[-1][-1].end + _NEAR_BYTES:
+            runs[-1].append(tile)
+        else:
+            runs.append([tile])
+    ranges = [(run[0].offset, run[-1].end - run[0].offset) for run in runs]
+    compressed = memory.empty("compressed", (sum(size for _, size in ranges),), np.uint8)
+    file.read(ranges, compressed)
+    first = 0
+    for run, (offset, size) in zip(runs, ranges, strict=True):
+        for tile in run:
+            at = first + tile.offset - offset
+            yield tile, compressed[at : at + tile.size]
+        first += size
 
 
-def _blocks(first: int, end: int, block: int, size: int) -> range:
+def _decode(compressed: NDArray[np.uint8], out: NDArray[Any]) -> None:
+    """Decode a tile, to the last value and to its checksum."""
+    try:
+        decoded = deflate_decode(compressed, out=out.reshape(-1).view(np.uint8).data)
+    except DeflateError as error:
+        raise RasterioIOError(f"a tile differs from its checksum: {error}") from error
+    if len(decoded) != out.nbytes:
+        raise RasterioIOError(f"a tile holds {len(decoded)} bytes instead of {out.nbytes}")
+
+
+def _blocks(pixels: slice, block: int) -> range:
     """Numbers of the blocks that some pixels touch, along one axis."""
-    return range(max(first, 0) // block, -(-min(end, size) // block))
-
-
-def _stored(raster: rasterio.DatasetReader, row: int, col: int) -> tuple[int, int]:
-    """Offset and size in bytes of a tile; 0 if it is not stored."""
-    offset, size = (
-        int(raster.get_tag_item(f"BLOCK_{name}_{col}_{row}", "TIFF", bidx=1) or 0)
-        for name in ("OFFSET", "SIZE")
-    )
-    return offset, size
+    return range(pixels.start // block, -(-pixels.stop // block) if pixels.stop > pixels.start else 0)

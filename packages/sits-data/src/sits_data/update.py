@@ -21,11 +21,11 @@ from sits_data.cube import RawCube, create_cube, mark_complete, open_raw
 from sits_data.errors import EmptySearch, InvalidRequest, NotACube
 from sits_data.grid import BLOCK_PX
 from sits_data.ledger import Ledger, Row, Unit, state_folder
+from sits_data.loaders import check_loader
 from sits_data.output import write_atomically, writing_to
 from sits_data.plan import CubePlan, Request
 from sits_data.planning import Search, plan_cube, search_items
 from sits_data.provenance import write_cube_item
-from sits_data.rasters import check_loader
 from sits_data.scenes import Dropped
 from sits_data.screen import screen_days
 from sits_data.units import UnitWriter, chunk_of

@@ -10,8 +10,8 @@ import click
 from sits_data.build import BuildOptions, BuildResult
 from sits_data.cli.options import MASK, Number
 from sits_data.cube import open_raw
+from sits_data.loaders import Loader
 from sits_data.persist import OnError
-from sits_data.rasters import Loader
 
 SKIPPED = 3
 """Exit code of a cube that is complete but for units that could not be read."""
