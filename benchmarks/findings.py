@@ -127,8 +127,11 @@ def main() -> None:
             "data.dates": None,
         },
     }  # fmt: skip
-    parts = [entries[number :: asked.processes] for number in range(asked.processes)]
-    configs = [write(work / f"part-{number}.yaml", told, part) for number, part in enumerate(parts)]
+    # What takes longest comes last in the lists and is begun first, so that all processes end together.
+    configs = [
+        write(work / f"entry-{number}.yaml", told, [entry])
+        for number, entry in reversed(list(enumerate(entries)))
+    ]
     with ProcessPoolExecutor(asked.processes, multiprocessing.get_context("spawn")) as pool:
         list(pool.map(fill, configs, [work / "bench"] * len(configs)))
     done = judge(write(work / "all.yaml", told, entries), work / "bench")

@@ -72,7 +72,9 @@ class ChipConvLSTM(nn.Module):
         inputs = torch.cat([image, flag, when * flag], dim=2)
         zero = image.new_zeros(len(image), self.embed_dim, *image.shape[-2:])
         states = [(zero, zero) for _ in self.cells]
-        for step, now in zip(inputs.unbind(1), clear.unbind(1), strict=True):
+        seen = clear.any(3).any(2).any(0)  # on other dates all states wait
+        seen[:1] |= ~seen.any()  # weights have a gradient, if of 0
+        for step, now in zip(inputs[:, seen].unbind(1), clear[:, seen].unbind(1), strict=True):
             below, wait = step, ~now[:, None]
             for layer, cell in enumerate(self.cells):
                 old = states[layer]
