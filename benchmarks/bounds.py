@@ -15,7 +15,7 @@ from benchmarks.loading import FOUR, LOADED
 from benchmarks.measure import compare, row, run_side
 from benchmarks.scenes import items_at, write_alike, write_aoi, write_catalogue, write_items
 from benchmarks.server import Server, serve
-from sits_data.alignment import own_places
+from sits_data.alignment import own_part
 from sits_data.bands import BANDS, DEFAULT_BANDS
 from sits_data.grid import BLOCK_PX, Grid
 from sits_data.tiles import tiles_under
@@ -73,9 +73,8 @@ def _touched(catalog: Path, grid: Grid, cloudy: NDArray[np.bool_]) -> int:
                 for y, x in zip(*np.nonzero(~day), strict=True)
             ]
             with rasterio.open(item.assets[BANDS[band].common].href) as raster:
-                places = own_places(raster, [(unit, np.empty(0)) for unit in units])
-                assert places is not None
-                total += sum(tile.size for tile in tiles_under(raster, [part for part, _ in places]))
+                parts = [part for unit in units if (part := own_part(raster, unit)) is not None]
+                total += sum(tile.size for tile in tiles_under(raster, parts))
     return total
 
 

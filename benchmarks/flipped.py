@@ -48,7 +48,7 @@ def trial(file: Path, copy: Path, share: float) -> str:
         return "no pixel was wrong"
     load = REFLECTANCE if truth.dtype == REFLECTANCE.dtype else CLASSES
     try:
-        RasterReader(tries=1).read(str(copy), load, [(geobox, np.zeros_like(truth[0]))])
+        RasterReader(tries=1).read(str(copy), [(geobox, np.zeros_like(truth[0]))], load=load)
     except UnreadableSource:
         return "wrong pixels, noticed by checksum alone"
     return "wrong pixels, not noticed"

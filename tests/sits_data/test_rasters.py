@@ -46,9 +46,9 @@ def test_own_pixels_are_those_of_both_loaders(shift: tuple[int, int], tmp_path: 
     write_raster(Path(path), values, GRID, 10)
     geobox = GRID.geobox.translate_pix(shift[1], shift[0])
     own, odc, stackstac = (np.zeros(GRID.shape, np.uint16) for _ in range(3))
-    RasterReader().read(path, REFLECTANCE, [(geobox, own)])
-    warp("odc", path, (geobox, odc), REFLECTANCE, GDAL_OPTIONS)
-    RasterReader(loader="stackstac").read(path, REFLECTANCE, [(geobox, stackstac)])
+    RasterReader().read(path, [(geobox, own)], load=REFLECTANCE)
+    warp(path, (geobox, odc), loader="odc", load=REFLECTANCE, options=GDAL_OPTIONS)
+    RasterReader(loader="stackstac").read(path, [(geobox, stackstac)], load=REFLECTANCE)
     assert np.array_equal(own, odc)
     assert np.array_equal(own, stackstac)
     assert own.any() == (shift[0] < 500)
@@ -67,9 +67,9 @@ def test_loaders_agree_in_another_zone(tmp_path: Path) -> None:
     for loader in ("odc", "stackstac"):
         reader = RasterReader(loader=loader)
         reds.append(np.zeros(GRID.shape, np.uint16))
-        reader.read(str(tmp_path / "red.tif"), REFLECTANCE, [(GRID.geobox, reds[-1])])
+        reader.read(str(tmp_path / "red.tif"), [(GRID.geobox, reds[-1])], load=REFLECTANCE)
         classes.append(np.zeros(GRID.shape, np.uint8))
-        reader.read(str(tmp_path / "scl.tif"), CLASSES, [(GRID.geobox, classes[-1])])
+        reader.read(str(tmp_path / "scl.tif"), [(GRID.geobox, classes[-1])], load=CLASSES)
     assert (reds[0] > 0).all()
     assert np.abs(reds[0].astype(int) - reds[1]).max() <= 2
     assert (classes[0] == classes[1]).mean() > 0.98
@@ -79,7 +79,9 @@ def test_loaders_agree_in_another_zone(tmp_path: Path) -> None:
 def test_stackstac_raises_where_it_would_make_holes(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="none"):
         RasterReader(loader="stackstac", tries=1).read(
-            str(tmp_path / "none.tif"), REFLECTANCE, [(GRID.geobox, np.zeros(GRID.shape, np.uint16))]
+            str(tmp_path / "none.tif"),
+            [(GRID.geobox, np.zeros(GRID.shape, np.uint16))],
+            load=REFLECTANCE,
         )
 
 

@@ -19,6 +19,9 @@ from sits_data.vsi import Range, VsiFile
 
 SIDE, BLOCK = 300, 128
 LATTICE = GeoBox((SIDE, SIDE), Affine(10, 0, 600000, 0, -10, 5100000), "EPSG:32632")
+TILE_INDEX = {324, 325}
+"""TIFF's tags of offsets and sizes."""
+
 WINDOWS = [
     ((10, 250), (30, 200)),
     ((0, 1), (0, 1)),
@@ -27,7 +30,8 @@ WINDOWS = [
     ((300, 340), (0, 100)),
     ((-90, -10), (500, 600)),
 ]
-DECODED = [{}, {"predictor": 1}, {"bigtiff": "YES"}, {"sparse_ok": True}]
+ONE_STRIP = {"tiled": False, "blockysize": SIDE}
+DECODED = [{}, {"predictor": 1}, {"bigtiff": "YES"}, {"sparse_ok": True}, ONE_STRIP]
 LEFT_TO_GDAL = [
     *({"compress": "zstd"}, {"compress": "none", "predictor": 1}, {"tiled": False, "blockysize": 64}),
     *({"endianness": "big"}, {"nbits": 15, "predictor": 1}, {"nodata": 7}, {"dtype": "int32"}),
@@ -45,19 +49,17 @@ def values() -> np.ndarray[Any, Any]:
 def write(path: Path, values: np.ndarray[Any, Any], **options: Any) -> Path:
     profile = {
         "driver": "GTiff", "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK,
-        "compress": "deflate", "predictor": 2, "nodata": 0, "dtype": values.dtype, **options,
+        "compress": "deflate", "predictor": 2, "nodata": 0, "dtype": values.dtype,
+        "crs": str(LATTICE.crs), "transform": LATTICE.transform, **options,
     }  # fmt: skip
-    with rasterio.open(
-        path, "w", width=SIDE, height=SIDE, count=1, crs=str(LATTICE.crs), transform=LATTICE.transform,
-        **profile,
-    ) as sink:  # fmt: skip
+    with rasterio.open(path, "w", width=SIDE, height=SIDE, count=1, **profile) as sink:
         sink.write(values.astype(profile["dtype"]), 1)
     return path
 
 
 def read_all(path: Path, grids: list[GeoBox]) -> list[np.ndarray[Any, Any]]:
     targets = [(geobox, np.zeros(geobox.shape, np.uint16)) for geobox in grids]
-    RasterReader(tries=1).read(str(path), REFLECTANCE, targets)
+    RasterReader(tries=1).read(str(path), targets, load=REFLECTANCE)
     return [values for _, values in targets]
 
 
@@ -71,7 +73,10 @@ def window_of(rows: tuple[int, int], cols: tuple[int, int]) -> GeoBox:
 
 
 def is_decoded_here(path: Path) -> bool:
-    with rasterio.open(path) as raster, open_tiled(raster, str(path), np.dtype(np.uint16)) as tiled:
+    with (
+        rasterio.open(path) as raster,
+        open_tiled(raster, str(path), dtype=np.dtype(np.uint16)) as tiled,
+    ):
         return tiled is not None
 
 
@@ -100,16 +105,31 @@ def test_window_without_gdal_of_rasterios_own(
     assert np.array_equal(read(path, LATTICE), values)
 
 
+@pytest.mark.parametrize("kept", [{}, {"compress": "zstd"}])
 @pytest.mark.parametrize("zone", ["EPSG:32632", "EPSG:32633"])
 def test_what_a_grid_shows_does_not_depend_on_others(
-    zone: str, tmp_path: Path, values: np.ndarray[Any, Any]
+    zone: str, kept: dict[str, Any], tmp_path: Path, values: np.ndarray[Any, Any]
 ) -> None:
-    path = write(tmp_path / "band.tif", values)
+    """Far apart, or near enough for GDAL to read them at once."""
+    path = write(tmp_path / "band.tif", values, **kept)
     grids = [LATTICE[:90, 40:130], LATTICE[100:250, 180:250], LATTICE[200:300, 0:300]]
-    grids = [geobox.to_crs(zone) for geobox in grids]
-    for geobox, together in zip(grids, read_all(path, grids), strict=True):
-        assert np.array_equal(together, read(path, geobox))
-        assert together.any()
+    for chosen in (grids[:2], grids[1:], grids):
+        warped = [geobox.to_crs(zone) for geobox in chosen]
+        for geobox, together in zip(warped, read_all(path, warped), strict=True):
+            assert np.array_equal(together, read(path, geobox))
+            assert together.any()
+
+
+def test_tiles_are_fetched_in_batches(
+    tmp_path: Path, values: np.ndarray[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiles, "_BATCH_BYTES", 70_000)
+    path = write(tmp_path / "band.tif", values)
+    assert np.array_equal(read(path, LATTICE), values)
+    with rasterio.open(path) as raster:
+        stored = tiles_under(raster, [(slice(0, SIDE), slice(0, SIDE))])
+    assert len(list(tiles._batches(stored))) > 1
+    assert max(tile.size for tile in stored) < 70_000
 
 
 def test_tiles_under_parts_are_fetched_once_in_one_go(
@@ -146,7 +166,7 @@ def test_flipped_bytes_are_noticed(zone: str, tmp_path: Path, values: np.ndarray
     damaged, sound = LATTICE[20:100, 20:100].to_crs(zone), LATTICE[BLOCK:, BLOCK:]
     for place in range(tile.offset + 10, tile.end - 10, tile.size // 9):
         path.write_bytes(data[:place] + bytes([data[place] ^ 255]) + data[place + 1 :])
-        with pytest.raises(UnreadableSource):
+        with pytest.raises(UnreadableSource, match="differs from its checksum"):
             read(path, damaged)
         assert np.array_equal(read(path, sound), values[BLOCK:, BLOCK:])
 
@@ -183,10 +203,44 @@ def test_warped_tiles_are_those_of_the_raster(load: Any, part: Part, tmp_path: P
     path = write(tmp_path / "band.tif", noise)
     geobox = LATTICE[part].to_crs("EPSG:32633")
     ours, odc = (np.zeros(geobox.shape, load.dtype) for _ in range(2))
-    RasterReader().read(str(path), load, [(geobox, ours)])
-    warp("odc", str(path), (geobox, odc), load, GDAL_OPTIONS)
+    RasterReader().read(str(path), [(geobox, ours)], load=load)
+    warp(str(path), (geobox, odc), loader="odc", load=load, options=GDAL_OPTIONS)
     assert np.array_equal(ours, odc)
     assert ours.any()
+
+
+@pytest.mark.parametrize("zone", ["EPSG:32632", "EPSG:32633"])
+def test_tiles_that_lie_nobody_knows_where(
+    zone: str, tmp_path: Path, values: np.ndarray[Any, Any]
+) -> None:
+    """The index of the tiles, at the end of the file, is cut off: nothing is taken for not stored."""
+    path = write(tmp_path / "band.tif", values)
+    data = bytearray(path.read_bytes())
+    entries = int.from_bytes(data[4:8], "little")
+    for number in range(int.from_bytes(data[entries : entries + 2], "little")):
+        at = entries + 2 + 12 * number
+        if int.from_bytes(data[at : at + 2], "little") in TILE_INDEX:
+            data[at + 8 : at + 12] = (len(data) + 1000).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(UnreadableSource):
+        read(path, LATTICE[20:100, 20:100].to_crs(zone))
+
+
+def test_raster_that_lies_south_up(tmp_path: Path, values: np.ndarray[Any, Any]) -> None:
+    path = write(tmp_path / "band.tif", values)
+    upside_down = LATTICE.transform * Affine(1, 0, 0, 0, -1, SIDE)
+    south_up = write(tmp_path / "south.tif", values[::-1], transform=upside_down)
+    for zone in ("EPSG:32632", "EPSG:32633"):
+        geobox = LATTICE[140:280, 20:200].to_crs(zone)
+        one, other = read(path, geobox), read(south_up, geobox)
+        assert np.abs(one.astype(int) - other).max() <= 1
+        assert one.any()
+
+
+def test_raster_without_crs(tmp_path: Path, values: np.ndarray[Any, Any]) -> None:
+    path = write(tmp_path / "band.tif", values, crs=None)
+    with pytest.raises(UnreadableSource, match="it has no CRS"):
+        read(path, LATTICE)
 
 
 def test_ranges_over_the_end(tmp_path: Path) -> None:
@@ -198,5 +252,5 @@ def test_ranges_over_the_end(tmp_path: Path) -> None:
         assert into.tolist() == [*range(90, 100), *range(5, 25)]
         with pytest.raises(OSError, match="fewer bytes"):
             file.read([(0, 5), (90, 11)], into)
-    with pytest.raises(OSError, match="gone"), vsi.open_vsi(str(tmp_path / "none")):
+    with pytest.raises(OSError, match="cannot be opened"), vsi.open_vsi(str(tmp_path / "none")):
         pass

@@ -1,16 +1,17 @@
 """Where a grid lies on a raster."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 import rasterio
 import rasterio.crs
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioIOError
 from rasterio.warp import transform_bounds
-from rasterio.windows import from_bounds
 
 Part = tuple[slice, slice]
 """Rows and columns; of a raster they may reach beyond it."""
@@ -28,31 +29,45 @@ _MARGIN_PX = 2
 """Around what is warped: pixels to interpolate with, and what bounds leave out of curved edges."""
 
 
-def own_places(raster: rasterio.DatasetReader, targets: Sequence[Target]) -> list[Place] | None:
-    """Which parts of a raster some grids are; None if the pixels of one are not the raster's."""
-    places = []
-    for geobox, out in targets:
-        part = _own_part(raster, geobox)
-        if part is None:
-            return None
-        places.append((part, out))
-    return places
+def own_part(raster: rasterio.DatasetReader, geobox: GeoBox) -> Part | None:
+    """The part of a raster that a grid is; None if its pixels are not the raster's."""
+    if raster.crs != _rasterio_crs(str(geobox.crs)) or raster.transform.is_degenerate:
+        return None
+    step = ~raster.transform * geobox.transform
+    top, left = round(step.f), round(step.c)
+    height, width = geobox.shape
+    far_x, far_y = step * (width, height)
+    off = step.c - left, step.f - top, far_x - left - width, far_y - top - height
+    own = max(map(abs, off)) < _ON_GRID_PX and not (step.b or step.d)
+    return (slice(top, top + height), slice(left, left + width)) if own else None
 
 
 def part_under(raster: rasterio.DatasetReader, geobox: GeoBox) -> Part:
-    """The part of a raster that a grid is warped from; without length where the raster is not."""
-    bounds = transform_bounds(str(geobox.crs), raster.crs, *geobox.boundingbox.bbox)
-    (top, bottom), (left, right) = from_bounds(*bounds, transform=raster.transform).toranges()
-    part = (
-        slice(math.floor(top) - _MARGIN_PX, math.ceil(bottom) + _MARGIN_PX),
-        slice(math.floor(left) - _MARGIN_PX, math.ceil(right) + _MARGIN_PX),
+    """The part of a raster that a grid is warped from; without length where the raster is not.
+
+    Raises:
+        RasterioIOError: the raster does not say where it lies.
+    """
+    if raster.crs is None:
+        raise RasterioIOError("it has no CRS")
+    left, bottom, right, top = transform_bounds(str(geobox.crs), raster.crs, *geobox.boundingbox.bbox)
+    corners = [~raster.transform * corner for corner in product((left, right), (bottom, top))]
+    cols, rows = (
+        slice(math.floor(min(axis)) - _MARGIN_PX, math.ceil(max(axis)) + _MARGIN_PX)
+        for axis in zip(*corners, strict=True)
     )
-    return overlap(part, whole(raster.shape))
+    return overlap((rows, cols), whole(raster.shape))
 
 
 def whole(shape: tuple[int, int]) -> Part:
     """All rows and columns."""
     return slice(0, shape[0]), slice(0, shape[1])
+
+
+def shape_of(part: Part) -> tuple[int, int]:
+    """How many rows and columns."""
+    rows, cols = part
+    return rows.stop - rows.start, cols.stop - cols.start
 
 
 def overlap(*parts: Part) -> Part:
@@ -68,25 +83,25 @@ def overlap(*parts: Part) -> Part:
     return rows, cols
 
 
-def counted_from(other: Part, part: Part) -> Part:
-    """Rows and columns counted from where another part begins.
-
-    >>> counted_from((slice(4, 9), slice(5, 9)), (slice(6, 9), slice(5, 7)))
-    (slice(2, 5, None), slice(0, 2, None))
-    """
-    rows, cols = (slice(p.start - o.start, p.stop - o.start) for p, o in zip(part, other, strict=True))
+def hull(parts: Sequence[Part]) -> Part:
+    """The smallest part that holds all."""
+    rows, cols = (
+        slice(min(p.start for p in axis), max(p.stop for p in axis)) for axis in zip(*parts, strict=True)
+    )
     return rows, cols
 
 
-def _own_part(raster: rasterio.DatasetReader, geobox: GeoBox) -> Part | None:
-    if raster.crs != _rasterio_crs(str(geobox.crs)) or raster.transform.is_degenerate:
-        return None
-    step = ~raster.transform * geobox.transform
-    top, left = round(step.f), round(step.c)
-    off = step.a - 1, step.b, step.d, step.e - 1, step.f - top, step.c - left
-    height, width = geobox.shape
-    own = max(map(abs, off)) < _ON_GRID_PX
-    return (slice(top, top + height), slice(left, left + width)) if own else None
+def paste(part: Part, pixels: NDArray[Any], places: Iterable[Place]) -> None:
+    """Copy the pixels of a part of a raster to where they are wanted."""
+    for wanted, out in places:
+        shared = overlap(part, wanted)
+        out[_counted_from(wanted, shared)] = pixels[_counted_from(part, shared)]
+
+
+def _counted_from(origin: Part, part: Part) -> Part:
+    """Rows and columns of a part, counted from where another one begins."""
+    rows, cols = (slice(p.start - o.start, p.stop - o.start) for p, o in zip(part, origin, strict=True))
+    return rows, cols
 
 
 @lru_cache(maxsize=64)

@@ -1,14 +1,18 @@
 """Loaders, which warp a raster onto a grid: odc-stac's, and on request stackstac's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
+import rasterio
+from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.loader import RasterLoadParams, RasterSource, reader_driver
+from rasterio.io import MemoryFile
 
-from sits_data.alignment import Target
+from sits_data.alignment import Place, Target
 from sits_data.errors import InvalidRequest
 
 Loader = Literal["odc", "stackstac"]
@@ -31,22 +35,38 @@ def check_loader(loader: Loader) -> None:
 
 
 def warp(
-    loader: Loader,
     address: str,
     target: Target,
+    *,
+    loader: Loader,
     load: RasterLoadParams,
     options: Mapping[str, str | int],
 ) -> None:
     """Warp a raster.
 
     Args:
-        loader: which.
         address: of the raster.
         target: the grid, and memory of its shape, zeros.
+        loader: which.
         load: type and resampling.
         options: of GDAL.
     """
     (_odc if loader == "odc" else _stackstac)(address, *target, load, options)
+
+
+@contextmanager
+def in_memory(raster: rasterio.DatasetReader, place: Place) -> Iterator[str]:
+    """The name of a raster in memory, of pixels of a part of another one."""
+    (rows, cols), pixels = place
+    profile = {
+        "driver": "GTiff", "height": pixels.shape[0], "width": pixels.shape[1], "count": 1,
+        "dtype": pixels.dtype, "crs": raster.crs, "nodata": raster.nodata,
+        "transform": raster.transform * Affine.translation(cols.start, rows.start),
+    }  # fmt: skip
+    with MemoryFile() as memory:
+        with memory.open(**profile) as copy:
+            copy.write(pixels, 1)
+        yield memory.name
 
 
 def _odc(

@@ -23,11 +23,7 @@ class WindowMemory:
 
     def empty[T: np.generic](self, name: str, shape: tuple[int, ...], dtype: type[T]) -> NDArray[T]:
         """An array of any values."""
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        kept = self._kept.get(name)
-        if kept is None or kept.size < size:
-            kept = self._kept[name] = np.frombuffer(_fresh(size), np.uint8)
-        return kept[:size].view(dtype).reshape(shape)
+        return self._take(name, shape, dtype)[0]
 
     def zeros[T: np.generic](self, name: str, shape: tuple[int, ...], dtype: type[T]) -> NDArray[T]:
         """An array of zeros.
@@ -37,9 +33,21 @@ class WindowMemory:
         >>> memory.zeros("scl", (3,), np.uint8)
         array([0, 0, 0], dtype=uint8)
         """
-        array = self.empty(name, shape, dtype)
-        array.fill(0)
+        array, fresh = self._take(name, shape, dtype)
+        if not fresh:
+            array.fill(0)
         return array
+
+    def _take[T: np.generic](
+        self, name: str, shape: tuple[int, ...], dtype: type[T]
+    ) -> tuple[NDArray[T], bool]:
+        """An array, and whether its memory is fresh, which is zeros."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        kept = self._kept.get(name)
+        fresh = kept is None or kept.size < size
+        if kept is None or fresh:
+            kept = self._kept[name] = np.frombuffer(_fresh(size), np.uint8)
+        return kept[:size].view(dtype).reshape(shape), fresh
 
 
 def _fresh(size: int) -> mmap.mmap:

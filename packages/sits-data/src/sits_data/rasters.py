@@ -1,30 +1,42 @@
 """Windows of one raster, over a network that fails.
 
-A raster on the cube's own pixels is read without a loader, in half the time of one on a small field;
-what is warped is warped by a loader. Each read is made so that it raises: none may turn a failure into
-no data, and GDAL's own retries are off, since they can take minutes. What is tried again, how often and
-until when is decided here.
+A raster on the cube's own pixels is read without a loader, which takes twice as long on a small field;
+what is warped is warped by one, from a copy in memory of what it needs. Each read is made so that it
+raises: none may turn a failure into no data, and GDAL's own retries are off, since they can take
+minutes. What is tried again, how often and until when is decided here.
 """
 
+import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import numpy as np
 import rasterio
 import rasterio.errors
 from odc.loader import RasterLoadParams
 from rasterio._err import CPLE_BaseError
-from rasterio._path import _parse_path, _vsi_path
 from rasterio.session import DummySession
 from rasterio.windows import Window
 
+from sits_data import vsi
 from sits_data.access import Access
-from sits_data.alignment import Place, Target, counted_from, overlap, own_places, whole
+from sits_data.alignment import (
+    Place,
+    Target,
+    hull,
+    overlap,
+    own_part,
+    part_under,
+    paste,
+    shape_of,
+    whole,
+)
 from sits_data.errors import CatalogError, DeadlinePassed, UnreadableSource
-from sits_data.loaders import Loader, warp
+from sits_data.loaders import Loader, in_memory, warp
 from sits_data.patience import ask, hold, pause_s
 from sits_data.tiles import open_tiled
 
@@ -61,8 +73,8 @@ class RasterReader:
     """How rasters are read.
 
     Args:
-        loader: `odc` (own pixels by rasterio, others warped by odc-stac's loader), or `stackstac` for
-            all (needs the extra `stackstac`); on the cube's own zone both give the same pixels.
+        loader: `odc` (own pixels as they are stored, others warped by odc-stac's loader), or `stackstac`
+            for all (needs the extra `stackstac`); on the cube's own zone both give the same pixels.
         access: how the catalogue's addresses are reached.
         tries: how often a read is tried over a network.
         deadline: of `time.monotonic`, after which nothing is tried again.
@@ -77,14 +89,14 @@ class RasterReader:
         """The same reader, which stops trying so many seconds from now."""
         return replace(self, deadline=time.monotonic() + seconds)
 
-    def read(self, href: str, load: RasterLoadParams, targets: Sequence[Target]) -> None:
+    def read(self, href: str, targets: Sequence[Target], *, load: RasterLoadParams) -> None:
         """Read a raster on grids into memory that is there already.
 
         Args:
             href: as the catalogue gives it, unsigned.
-            load: `REFLECTANCE` or `CLASSES`.
             targets: grids, where and at which resolution, and memory of their shapes, zeros; what it
                 holds after an error is undefined. What one grid shows does not depend on the others.
+            load: `REFLECTANCE` or `CLASSES`.
 
         Raises:
             UnreadableSource: the raster is missing, damaged, denied or does not answer.
@@ -93,39 +105,49 @@ class RasterReader:
         for attempt in count():
             self._wait(href, attempt)
             address = self.access.readable(href)
-            # GDAL keeps what it got under a file's name, failures too; a fragment is another name, and
-            # is not sent.
-            fresh = f"/vsicurl/{address}#{attempt}" if attempt and _on_web(address) else address
             try:
                 with self.access.slot(href):
-                    self._load(fresh, load, targets)
+                    self._load(_name(address, attempt), load, targets)
                 return
             except _READ_ERRORS as error:
                 if isinstance(error, CatalogError):
                     raise
-                why = " ".join(str(error.__cause__ or error).split()) or "it has no CRS"
+                why = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
                 self._decide(href, address, attempt, why, error)
 
     def _load(self, address: str, load: RasterLoadParams, targets: Sequence[Target]) -> None:
         options = self._options()
-        path = _vsi_path(_parse_path(address))
-        with (
-            rasterio.Env(session=DummySession(), **options),
-            rasterio.open(path) as raster,
-            open_tiled(raster, path, np.dtype(load.dtype)) as tiled,
-        ):
-            places = own_places(raster, targets) if self.loader == "odc" else None
-            if places is not None:
-                if tiled is not None:
-                    tiled.read(places)
-                else:
-                    _read(raster, places)
-            elif tiled is not None and not load.use_overviews:
-                for copy, target in tiled.copies(targets):
-                    warp(self.loader, copy, target, load, options)
-            else:
+
+        def warped(source: str, target: Target) -> None:
+            warp(source, target, loader=self.loader, load=load, options=options)
+
+        with rasterio.Env(session=DummySession(), **options):
+            if self.loader != "odc" or load.use_overviews:
                 for target in targets:
-                    warp(self.loader, address, target, load, options)
+                    warped(address, target)
+                return
+            with rasterio.open(address) as raster:
+                places: list[Place] = []
+                copies: list[tuple[Place, Target]] = []
+                for geobox, out in targets:
+                    own = own_part(raster, geobox)
+                    if own is not None:
+                        places.append((own, out))
+                    elif raster.dtypes[0] == load.dtype:
+                        under = part_under(raster, geobox)
+                        places.append((under, np.zeros(shape_of(under), load.dtype)))
+                        copies.append((places[-1], (geobox, out)))
+                    else:
+                        warped(address, (geobox, out))
+                with open_tiled(raster, address, dtype=np.dtype(load.dtype)) as tiled:
+                    if tiled is not None:
+                        tiled.read(places)
+                    else:
+                        _read_by_gdal(raster, places)
+                for place, target in copies:
+                    if place[1].size:
+                        with in_memory(raster, place) as copy:
+                            warped(copy, target)
 
     def _wait(self, href: str, attempt: int) -> None:
         seconds = pause_s(href, attempt)
@@ -140,6 +162,7 @@ class RasterReader:
         again = "run the same command again to continue, or leave it out with --on-error skip"
         if not _on_web(address):
             if urlparse(href).scheme not in {"", "file"} and attempt + 1 < self.tries:
+                vsi.forget(address)
                 return
             raise UnreadableSource(
                 f"cannot read {href} ({why}); it may be missing, truncated or out of reach: {again}"
@@ -163,13 +186,25 @@ class RasterReader:
         return GDAL_OPTIONS | {"GDAL_HTTP_TIMEOUT": left} | self.access.gdal
 
 
-def _read(raster: rasterio.DatasetReader, places: Iterable[Place]) -> None:
-    """Read parts of a raster as GDAL decodes them."""
-    for part, out in places:
-        there = overlap(part, whole(raster.shape))
-        window = Window.from_slices(*there)
-        if window.height and window.width:
-            raster.read(1, window=window, out=out[counted_from(part, there)])
+def _read_by_gdal(raster: rasterio.DatasetReader, places: Sequence[Place]) -> None:
+    """Read parts of a raster by GDAL alone; at once where they fill most of what they span."""
+    parts = [overlap(part, whole(raster.shape)) for part, _ in places]
+    span = hull(parts)
+    sizes = [math.prod(shape_of(part)) for part in parts]
+    for part in [span] if 2 * sum(sizes) > math.prod(shape_of(span)) else parts:
+        if 0 not in shape_of(part):
+            window = Window.from_slices(*part)
+            paste(part, raster.read(1, window=window, out_dtype=places[0][1].dtype), places)
+
+
+def _name(address: str, attempt: int) -> str:
+    """An address as GDAL names it.
+
+    It keeps what it got under a file's name, failures too; a fragment is another name, and is not sent.
+    """
+    if _on_web(address):
+        return f"/vsicurl/{address}#{attempt}" if attempt else f"/vsicurl/{address}"
+    return url2pathname(urlparse(address).path) if address.startswith("file:") else address
 
 
 def _on_web(address: str) -> bool:

@@ -79,7 +79,7 @@ def read_day(
     seen = _seen(reflectance, scl)
     owner = memory.zeros("scene", scl.shape, np.int16)
     np.subtract(seen, np.int16(1), out=owner)
-    unseen = ~seen & view.wanted if others else ~seen
+    unseen = ~seen & view.wanted
     for index, scene in enumerate(others, start=1):
         if not unseen.any():
             break
@@ -158,7 +158,7 @@ def _read_band(scene: Scene, band: str, view: _View, out: NDArray[np.uint16]) ->
     if native_m == cube_m:
         there = [view.grid.window_geobox(part) for part in view.parts]
         here = [out[part] for part in view.slices]
-        view.reader.read(scene.hrefs[band], REFLECTANCE, list(zip(there, here, strict=True)))
+        view.reader.read(scene.hrefs[band], list(zip(there, here, strict=True)), load=REFLECTANCE)
     else:
         natives = _read_native(scene.hrefs[band], view, native_m, REFLECTANCE)
         for part, (native, edges) in zip(view.slices, natives, strict=True):
@@ -188,7 +188,7 @@ def _read_native(
         values = np.zeros((around.height, around.width), load.dtype)
         targets.append((native.window_geobox(around), values))
         edges.append((part.y * step - top * native_m, part.x * step - left * native_m))
-    view.reader.read(href, load, targets)
+    view.reader.read(href, targets, load=load)
     return [(values, edge) for (_, values), edge in zip(targets, edges, strict=True)]
 
 
@@ -201,7 +201,7 @@ def _resize[T: np.generic](
         top, left = (edge // cube_m for edge in edges_m)
         if top == left == 0 and out.shape == (native.shape[0] * factor, native.shape[1] * factor):
             rows, cols = native.shape
-            blocks = out.reshape(rows, factor, cols, factor)
+            blocks = out.reshape(rows, factor, cols, factor, copy=False)
             for col in range(factor):  # one broadcast takes four times as long
                 blocks[:, 0, :, col] = native
             blocks[:, 1:] = blocks[:, :1]

@@ -41,9 +41,9 @@ def sample_pixels(scene: Scene, grid: Grid, bands: Sequence[str], *, reader: Ras
     reader = reader.until(DEADLINE_S)
     dn = np.zeros((len(bands), *geobox.shape), np.uint16)
     for out, band in zip(dn, bands, strict=True):
-        reader.read(scene.hrefs[band], _BAND, [(geobox, out)])
+        reader.read(scene.hrefs[band], [(geobox, out)], load=_BAND)
     scl = np.zeros(geobox.shape, np.uint8)
-    reader.read(scene.hrefs[SCL_KEY], _CLASSES, [(geobox, scl)])
+    reader.read(scene.hrefs[SCL_KEY], [(geobox, scl)], load=_CLASSES)
     return Sample(tuple(bands), dn, scl)
 
 

@@ -14,18 +14,20 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from affine import Affine
 from imagecodecs import DeflateError, deflate_decode, delta_decode
 from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
-from rasterio.io import MemoryFile
+from rasterio.windows import Window
 
-from sits_data.alignment import Part, Place, Target, counted_from, overlap, part_under, whole
+from sits_data.alignment import Part, Place, overlap, paste, whole
 from sits_data.memory import WindowMemory, memory_of_this_thread
-from sits_data.vsi import VsiFile, can_read, open_vsi
+from sits_data.vsi import Range, VsiFile, can_read, open_vsi
 
 _NEAR_BYTES = 16384
 """Ranges as near as this are fetched as one: less than what another request costs."""
+
+_BATCH_BYTES = 32 * 2**20
+"""Compressed bytes that are held at once; a window of a build has less."""
 
 _BYTE_ORDER = b"II" if sys.byteorder == "little" else b"MM"
 """How a GeoTIFF begins whose numbers are as this machine has them."""
@@ -33,12 +35,12 @@ _BYTE_ORDER = b"II" if sys.byteorder == "little" else b"MM"
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile that is stored.
+    """One tile.
 
     Args:
         pixels: of the raster; may reach beyond it.
         offset: of its compressed bytes in the file.
-        size: of these bytes; 0 if the tile is not stored: it shows no data.
+        size: of these bytes; 0 if it is not stored, or not known where.
     """
 
     pixels: Part
@@ -98,50 +100,34 @@ class TiledRaster:
         Raises:
             RasterioIOError: a tile is not what was written, or cannot be read.
         """
-        extent = whole(self.raster.shape)
-        tiles = [tile for tile in tiles_under(self.raster, [part for part, _ in places]) if tile.size]
+        tiles = tiles_under(self.raster, [part for part, _ in places])
+        stored = [tile for tile in tiles if tile.size]
         with memory_of_this_thread() as memory:
-            shape, dtype = self.raster.block_shapes[0], np.dtype(self.raster.dtypes[0]).type
-            stored = memory.empty("stored", shape, dtype)
-            pixels = memory.empty("pixels", shape, dtype) if self.predictor == "2" else stored
-            for tile, compressed in _fetched(self.file, tiles, memory):
+            for tile, pixels in self._decoded(stored, memory):
+                paste(overlap(tile.pixels, whole(self.raster.shape)), pixels, places)
+        for tile in tiles:
+            if not tile.size:  # nothing is stored, or GDAL failed to read where, and says so now
+                part = overlap(tile.pixels, whole(self.raster.shape))
+                paste(part, self.raster.read(1, window=Window.from_slices(*part)), places)
+
+    def _decoded(
+        self, tiles: Sequence[Tile], memory: WindowMemory
+    ) -> Iterator[tuple[Tile, NDArray[Any]]]:
+        """The pixels of tiles, each until the next is taken."""
+        shape, dtype = self.raster.block_shapes[0], np.dtype(self.raster.dtypes[0]).type
+        stored = memory.empty("stored", shape, dtype)
+        pixels = memory.empty("pixels", shape, dtype) if self.predictor == "2" else stored
+        for batch in _batches(tiles):
+            for tile, compressed in _fetched(self.file, batch, memory):
                 _decode(compressed, stored)
                 if pixels is not stored:
                     delta_decode(stored, out=pixels)
-                for part, out in places:
-                    shared = overlap(tile.pixels, part, extent)
-                    out[counted_from(part, shared)] = pixels[counted_from(tile.pixels, shared)]
-
-    def copies(self, targets: Sequence[Target]) -> Iterator[tuple[str, Target]]:
-        """Rasters in memory of what grids are warped from, each until the next is taken.
-
-        Args:
-            targets: grids of any CRS, and memory that is passed on.
-
-        Returns:
-            The name of a raster and its target; none for targets where this raster is not.
-        """
-        parts = [part_under(self.raster, geobox) for geobox, _ in targets]
-        shapes = [(rows.stop - rows.start, cols.stop - cols.start) for rows, cols in parts]
-        arrays = [np.zeros(shape, self.raster.dtypes[0]) for shape in shapes]
-        self.read(list(zip(parts, arrays, strict=True)))
-        for (rows, cols), pixels, target in zip(parts, arrays, targets, strict=True):
-            if not pixels.size:
-                continue
-            profile = {
-                "driver": "GTiff", "height": pixels.shape[0], "width": pixels.shape[1], "count": 1,
-                "dtype": pixels.dtype, "crs": self.raster.crs, "nodata": self.raster.nodata,
-                "transform": self.raster.transform * Affine.translation(cols.start, rows.start),
-            }  # fmt: skip
-            with MemoryFile() as memory:
-                with memory.open(**profile) as copy:
-                    copy.write(pixels, 1)
-                yield memory.name, target
+                yield tile, pixels
 
 
 @contextmanager
 def open_tiled(
-    raster: rasterio.DatasetReader, path: str, dtype: np.dtype[Any]
+    raster: rasterio.DatasetReader, path: str, *, dtype: np.dtype[Any]
 ) -> Iterator[TiledRaster | None]:
     """A raster if it is a GeoTIFF of one band of a type in deflate tiles, else None.
 
@@ -153,9 +139,10 @@ def open_tiled(
     structure = raster.tags(ns="IMAGE_STRUCTURE")
     predictor = structure.get("PREDICTOR", "1")
     fits = (
-        raster.driver == "GTiff" and raster.profile["tiled"] and raster.dtypes == (dtype.name,)
-        and raster.nodata in {None, 0} and "NBITS" not in raster.tags(1, ns="IMAGE_STRUCTURE")
-        and structure.get("COMPRESSION") == "DEFLATE" and predictor in {"1", "2"} and can_read()
+        raster.driver == "GTiff" and raster.dtypes == (dtype.name,) and raster.nodata in {None, 0}
+        and "NBITS" not in raster.tags(1, ns="IMAGE_STRUCTURE") and _has_whole_blocks(raster)
+        and structure.get("COMPRESSION") == "DEFLATE" and predictor in {"1", "2"}
+        and ("://" not in path or path.startswith("/vsi")) and can_read()
     )  # fmt: skip
     if not fits:
         yield None
@@ -166,33 +153,51 @@ def open_tiled(
         yield TiledRaster(raster, file, predictor) if order.tobytes() == _BYTE_ORDER else None
 
 
+def _has_whole_blocks(raster: rasterio.DatasetReader) -> bool:
+    """Not the last strip of a raster in strips, which may be shorter; tiles are padded."""
+    height, width = raster.block_shapes[0]
+    return bool(width != raster.width or raster.height % height == 0)
+
+
+def _batches(tiles: Sequence[Tile]) -> Iterator[list[Tile]]:
+    """Tiles that are fetched in one go: as many as hold some bytes together."""
+    batch: list[Tile] = []
+    for tile in tiles:
+        if batch and sum(other.size for other in batch) + tile.size > _BATCH_BYTES:
+            yield batch
+            batch = []
+        batch.append(tile)
+    if batch:
+        yield batch
+
+
 def _fetched(
     file: VsiFile, tiles: Sequence[Tile], memory: WindowMemory
 ) -> Iterator[tuple[Tile, NDArray[np.uint8]]]:
     """Tiles and their compressed bytes; tiles are in the file's order."""
-    runs: list[list[Tile]] = []
+    ranges: list[Range] = []
+    starts: list[int] = []
+    before = 0
     for tile in tiles:
-        if runs and tile.offset <= runs[-1][-1].end + _NEAR_BYTES:
-            runs[-1].append(tile)
+        offset, size = ranges[-1] if ranges else (0, 0)
+        if ranges and tile.offset <= offset + size + _NEAR_BYTES:
+            ranges[-1] = offset, max(size, tile.end - offset)
         else:
-            runs.append([tile])
-    ranges = [(run[0].offset, run[-1].end - run[0].offset) for run in runs]
-    compressed = memory.empty("compressed", (sum(size for _, size in ranges),), np.uint8)
+            before += size
+            ranges.append((tile.offset, tile.size))
+        starts.append(before + tile.offset - ranges[-1][0])
+    compressed = memory.empty("compressed", (before + ranges[-1][1],), np.uint8)
     file.read(ranges, compressed)
-    first = 0
-    for run, (offset, size) in zip(runs, ranges, strict=True):
-        for tile in run:
-            at = first + tile.offset - offset
-            yield tile, compressed[at : at + tile.size]
-        first += size
+    for tile, start in zip(tiles, starts, strict=True):
+        yield tile, compressed[start : start + tile.size]
 
 
 def _decode(compressed: NDArray[np.uint8], out: NDArray[Any]) -> None:
     """Decode a tile, to the last value and to its checksum."""
     try:
         decoded = deflate_decode(compressed, out=out.reshape(-1).view(np.uint8).data)
-    except DeflateError as error:
-        raise RasterioIOError(f"a tile differs from its checksum: {error}") from error
+    except DeflateError:
+        raise RasterioIOError("a tile differs from its checksum") from None
     if len(decoded) != out.nbytes:
         raise RasterioIOError(f"a tile holds {len(decoded)} bytes instead of {out.nbytes}")
 

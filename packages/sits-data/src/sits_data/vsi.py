@@ -4,33 +4,30 @@ rasterio has no function for it, so that the C library it has loaded is called b
 """
 
 import ctypes
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 
 import numpy as np
-import rasterio
+import rasterio._base
 from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
-
-_BESIDE = ("../rasterio.libs/libgdal*", ".dylibs/libgdal*")
-"""Where rasterio's wheels for Linux and macOS have GDAL, from the package."""
 
 Range = tuple[int, int]
 """First byte and number of bytes."""
 
 
 def can_read() -> bool:
-    """Whether files can be read: not where rasterio uses a GDAL that is not its own."""
+    """Whether GDAL's functions are found: not on Windows, where a library shows only its own."""
     return _gdal() is not None
 
 
 class VsiFile:
     """An open file; `with open_vsi(path) as file`."""
 
-    def __init__(self, path: str, handle: int) -> None:
-        self._path, self._handle = path, handle
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
 
     def read(self, ranges: Sequence[Range], into: NDArray[np.uint8]) -> None:
         """Read ranges of bytes one after another into memory, in one go.
@@ -54,7 +51,7 @@ class VsiFile:
             self._handle,
         )
         if failed:
-            raise RasterioIOError(f"{self._path} gives fewer bytes than asked for")
+            raise RasterioIOError("fewer bytes came than were asked for")
 
 
 @contextmanager
@@ -65,34 +62,45 @@ def open_vsi(path: str) -> Iterator[VsiFile]:
         path: as GDAL names it, such as `/vsicurl/http://…`.
 
     Raises:
-        RasterioIOError: it is not there.
+        RasterioIOError: it cannot be opened.
     """
     gdal = _gdal()
     assert gdal is not None
     handle = gdal.VSIFOpenL(path.encode(), b"rb")
     if not handle:
-        raise RasterioIOError(f"{path} is gone")
+        raise RasterioIOError("the file cannot be opened")
     try:
-        yield VsiFile(path, handle)
+        yield VsiFile(handle)
     finally:
         gdal.VSIFCloseL(handle)
 
 
+def forget(path: str) -> None:
+    """Drop what GDAL keeps of a file on the network, so that another attempt fetches it anew."""
+    if can_read():
+        gdal = _gdal()
+        assert gdal is not None
+        gdal.VSICurlPartialClearCache(path.encode())
+
+
 @cache
 def _gdal() -> ctypes.CDLL | None:
-    """GDAL's file functions, of the library that rasterio has loaded; None where it is not found."""
-    home = Path(rasterio.__file__).parent
-    for pattern in _BESIDE:
-        folder, name = (home / pattern).parent, Path(pattern).name
-        for file in sorted(folder.glob(name)):
-            gdal = ctypes.CDLL(str(file))
-            gdal.VSIFOpenL.restype = ctypes.c_void_p
-            gdal.VSIFOpenL.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
-            gdal.VSIFReadMultiRangeL.restype = ctypes.c_int
-            gdal.VSIFReadMultiRangeL.argtypes = [
-                *(ctypes.c_int, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_uint64)),
-                *(ctypes.POINTER(ctypes.c_size_t), ctypes.c_void_p),
-            ]
-            gdal.VSIFCloseL.argtypes = [ctypes.c_void_p]
-            return gdal
-    return None
+    """GDAL's file functions, found through rasterio's own module: the library that it has loaded."""
+    try:
+        gdal = ctypes.CDLL(rasterio._base.__file__)
+        gdal.VSIFOpenL.restype = ctypes.c_void_p
+        gdal.VSIFOpenL.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
+        gdal.VSIFReadMultiRangeL.restype = ctypes.c_int
+        gdal.VSIFReadMultiRangeL.argtypes = [
+            *(ctypes.c_int, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_uint64)),
+            *(ctypes.POINTER(ctypes.c_size_t), ctypes.c_void_p),
+        ]
+        gdal.VSIFCloseL.argtypes = [ctypes.c_void_p]
+        gdal.VSICurlPartialClearCache.restype = None
+        gdal.VSICurlPartialClearCache.argtypes = [ctypes.c_char_p]
+    except (OSError, AttributeError):
+        logging.getLogger(__name__).warning(
+            "GDAL's functions are not found: tiles are not held against their checksums"
+        )
+        return None
+    return gdal
