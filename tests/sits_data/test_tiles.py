@@ -9,7 +9,7 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from sits_data import tiles, vsi
+from sits_data import tiles
 from sits_data.alignment import Part
 from sits_data.errors import UnreadableSource
 from sits_data.loaders import warp
@@ -241,16 +241,3 @@ def test_raster_without_crs(tmp_path: Path, values: np.ndarray[Any, Any]) -> Non
     path = write(tmp_path / "band.tif", values, crs=None)
     with pytest.raises(UnreadableSource, match="it has no CRS"):
         read(path, LATTICE)
-
-
-def test_ranges_over_the_end(tmp_path: Path) -> None:
-    path = tmp_path / "bytes"
-    path.write_bytes(bytes(range(100)))
-    into = np.zeros(30, np.uint8)
-    with vsi.open_vsi(str(path)) as file:
-        file.read([(90, 10), (5, 20)], into)
-        assert into.tolist() == [*range(90, 100), *range(5, 25)]
-        with pytest.raises(OSError, match="fewer bytes"):
-            file.read([(0, 5), (90, 11)], into)
-    with pytest.raises(OSError, match="cannot be opened"), vsi.open_vsi(str(tmp_path / "none")):
-        pass
