@@ -72,15 +72,21 @@ class ChipConvLSTM(nn.Module):
         inputs = torch.cat([image, flag, when * flag], dim=2)
         zero = image.new_zeros(len(image), self.embed_dim, *image.shape[-2:])
         states = [(zero, zero) for _ in self.cells]
-        seen = clear.any(3).any(2).any(0)  # on other dates all states wait
-        seen[:1] |= ~seen.any()  # weights have a gradient, if of 0
-        for step, now in zip(inputs[:, seen].unbind(1), clear[:, seen].unbind(1), strict=True):
-            below, wait = step, ~now[:, None]
+        # A chip's dates that show something come first; on the others its states would wait.
+        shows = clear.any(3).any(2)
+        steps = max(1, int(shows.sum(1).max()))
+        order = shows.int().argsort(dim=1, descending=True, stable=True)[:, :steps]
+        inputs = inputs.take_along_dim(order[..., None, None, None], 1)
+        waits = ~clear.take_along_dim(order[..., None, None], 1)
+        for step, wait in zip(inputs.unbind(1), waits.unbind(1), strict=True):
+            below = step
             for layer, cell in enumerate(self.cells):
-                old = states[layer]
-                new = cell(input_tensor=below, cur_state=old)
-                states[layer] = (torch.where(wait, old[0], new[0]), torch.where(wait, old[1], new[1]))
-                below = states[layer][0]
+                old, new = states[layer], cell(input_tensor=below, cur_state=states[layer])
+                hidden, memory = (
+                    torch.where(wait[:, None], was, now) for was, now in zip(old, new, strict=True)
+                )
+                states[layer] = hidden, memory
+                below = hidden
         ever = clear.any(1)
         pixels = rearrange(states[-1][0], "b d h w -> b h w d")
         return features(pixels[shown(ever)], ever)
