@@ -197,15 +197,18 @@ def test_file_that_ends_before_its_tiles(tmp_path: Path, values: np.ndarray[Any,
 
 @pytest.mark.parametrize("load", [REFLECTANCE, CLASSES])
 @pytest.mark.parametrize("part", [(slice(0, 300), slice(0, 300)), (slice(120, 140), slice(100, 160))])
-def test_warped_tiles_are_those_of_the_raster(load: Any, part: Part, tmp_path: Path) -> None:
-    """A loader that gets the tiles in memory makes of them what it makes of the file."""
-    noise = np.random.default_rng(0).integers(1, 200, (SIDE, SIDE)).astype(load.dtype)
+@pytest.mark.parametrize("holes", [False, True])
+def test_warped_tiles_are_those_of_odc_stac(holes: bool, load: Any, part: Part, tmp_path: Path) -> None:
+    """To the bit; at the raster's edge odc-stac warps a little less, so that a few pixels differ."""
+    noise = np.random.default_rng(0).integers(0 if holes else 1, 200, (SIDE, SIDE)).astype(load.dtype)
     path = write(tmp_path / "band.tif", noise)
     geobox = LATTICE[part].to_crs("EPSG:32633")
     ours, odc = (np.zeros(geobox.shape, load.dtype) for _ in range(2))
     RasterReader().read(str(path), [(geobox, ours)], load=load)
     warp(str(path), (geobox, odc), loader="odc", load=load, options=GDAL_OPTIONS)
-    assert np.array_equal(ours, odc)
+    at_edge = part[0].stop == SIDE
+    assert (ours == odc).mean() >= (0.995 if at_edge else 1)
+    assert np.array_equal(ours == 0, odc == 0)
     assert ours.any()
 
 

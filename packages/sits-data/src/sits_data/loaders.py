@@ -1,7 +1,6 @@
-"""Loaders, which warp a raster onto a grid: odc-stac's, and on request stackstac's."""
+"""What warps a raster onto a grid: loaders, odc-stac's or stackstac's, and GDAL for one in memory."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +9,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.loader import RasterLoadParams, RasterSource, reader_driver
-from rasterio.io import MemoryFile
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
 
 from sits_data.alignment import Place, Target
 from sits_data.errors import InvalidRequest
@@ -54,19 +54,34 @@ def warp(
     (_odc if loader == "odc" else _stackstac)(address, *target, load, options)
 
 
-@contextmanager
-def in_memory(raster: rasterio.DatasetReader, place: Place) -> Iterator[str]:
-    """The name of a raster in memory, of pixels of a part of another one."""
+def warp_part(
+    raster: rasterio.DatasetReader, place: Place, target: Target, *, load: RasterLoadParams
+) -> None:
+    """Warp a part of a raster that is in memory, as odc-stac's loader does: to the bit, except at edges.
+
+    Args:
+        raster: says where it lies.
+        place: the part, and its pixels.
+        target: the grid, and memory of its shape, zeros.
+        load: its resampling.
+    """
     (rows, cols), pixels = place
-    profile = {
-        "driver": "GTiff", "height": pixels.shape[0], "width": pixels.shape[1], "count": 1,
-        "dtype": pixels.dtype, "crs": raster.crs, "nodata": raster.nodata,
-        "transform": raster.transform * Affine.translation(cols.start, rows.start),
-    }  # fmt: skip
-    with MemoryFile() as memory:
-        with memory.open(**profile) as copy:
-            copy.write(pixels, 1)
-        yield memory.name
+    geobox, out = target
+    warped = np.zeros(out.shape, out.dtype)
+    inside = rows.start and cols.start and rows.stop < raster.height and cols.stop < raster.width
+    nodata = None if inside and pixels.all() else 0  # to look out for it takes GDAL twice the time
+    reproject(
+        pixels,
+        warped,
+        src_transform=raster.transform * Affine.translation(cols.start, rows.start),
+        src_crs=raster.crs,
+        src_nodata=nodata,
+        dst_transform=geobox.transform,
+        dst_crs=str(geobox.crs),
+        dst_nodata=nodata,
+        resampling=Resampling[str(load.resampling)],
+    )
+    out[...] = warped
 
 
 def _odc(
@@ -90,7 +105,6 @@ def _stackstac(
 ) -> None:
     """Its defaults lose failures, types and half a pixel: each setting here replaces one."""
     import stackstac
-    from rasterio.enums import Resampling
     from stackstac.rio_env import LayeredEnv
 
     bounds = tuple(geobox.boundingbox.bbox)

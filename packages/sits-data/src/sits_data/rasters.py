@@ -1,9 +1,9 @@
 """Windows of one raster, over a network that fails.
 
 A raster on the cube's own pixels is read without a loader, which takes twice as long on a small field;
-what is warped is warped by one, from a copy in memory of what it needs. Each read is made so that it
-raises: none may turn a failure into no data, and GDAL's own retries are off, since they can take
-minutes. What is tried again, how often and until when is decided here.
+others are warped as odc-stac's loader does it, each grid from pixels of its own. Each read is made so
+that it raises: none may turn a failure into no data, and GDAL's own retries are off, since they can
+take minutes. What is tried again, how often and until when is decided here.
 """
 
 import math
@@ -36,7 +36,7 @@ from sits_data.alignment import (
     whole,
 )
 from sits_data.errors import CatalogError, DeadlinePassed, UnreadableSource
-from sits_data.loaders import Loader, in_memory, warp
+from sits_data.loaders import Loader, warp, warp_part
 from sits_data.patience import ask, hold, pause_s
 from sits_data.tiles import open_tiled
 
@@ -73,7 +73,7 @@ class RasterReader:
     """How rasters are read.
 
     Args:
-        loader: `odc` (own pixels as they are stored, others warped by odc-stac's loader), or `stackstac`
+        loader: `odc` (own pixels as they are stored, others warped as odc-stac does), or `stackstac`
             for all (needs the extra `stackstac`); on the cube's own zone both give the same pixels.
         access: how the catalogue's addresses are reached.
         tries: how often a read is tried over a network.
@@ -146,8 +146,7 @@ class RasterReader:
                         _read_by_gdal(raster, places)
                 for place, target in copies:
                     if place[1].size:
-                        with in_memory(raster, place) as copy:
-                            warped(copy, target)
+                        warp_part(raster, place, target, load=load)
 
     def _wait(self, href: str, attempt: int) -> None:
         seconds = pause_s(href, attempt)
