@@ -30,10 +30,10 @@ WINDOWS = [
     ((300, 340), (0, 100)),
     ((-90, -10), (500, 600)),
 ]
-ONE_STRIP = {"tiled": False, "blockysize": SIDE}
-DECODED = [{}, {"predictor": 1}, {"bigtiff": "YES"}, {"sparse_ok": True}, ONE_STRIP]
+STRIPS = [{"tiled": False, "blockysize": rows} for rows in (64, SIDE)]
+DECODED = [{}, {"predictor": 1}, {"bigtiff": "YES"}, {"sparse_ok": True}, *STRIPS]
 LEFT_TO_GDAL = [
-    *({"compress": "zstd"}, {"compress": "none", "predictor": 1}, {"tiled": False, "blockysize": 64}),
+    *({"compress": "zstd"}, {"compress": "none", "predictor": 1}),
     *({"endianness": "big"}, {"nbits": 15, "predictor": 1}, {"nodata": 7}, {"dtype": "int32"}),
 ]
 
@@ -94,6 +94,20 @@ def test_window_has_the_pixels_of_the_raster(
     padded = np.pad(values, 600)
     expected = padded[rows[0] + 600 : rows[1] + 600, cols[0] + 600 : cols[1] + 600]
     assert np.array_equal(read(path, window_of(rows, cols)), expected)
+
+
+@pytest.mark.parametrize("height", [31, 62, 64])
+def test_raster_that_is_one_tile_wide(height: int, tmp_path: Path) -> None:
+    """Which looks like strips."""
+    path = tmp_path / "band.tif"
+    small = np.random.default_rng(0).integers(1, 9000, (height, 32)).astype(np.uint16)
+    with rasterio.open(
+        path, "w", driver="COG", width=32, height=height, count=1, dtype="uint16", nodata=0,
+        blocksize=32, compress="deflate", predictor=2, crs="EPSG:32632", transform=LATTICE.transform,
+    ) as sink:  # fmt: skip
+        sink.write(small, 1)
+    assert is_decoded_here(path)
+    assert np.array_equal(read(path, window_of((0, height), (0, 32))), small)
 
 
 def test_window_without_gdal_of_rasterios_own(

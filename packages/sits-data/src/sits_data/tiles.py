@@ -119,10 +119,16 @@ class TiledRaster:
         pixels = memory.empty("pixels", shape, dtype) if self.predictor == "2" else stored
         for batch in _batches(tiles):
             for tile, compressed in _fetched(self.file, batch, memory):
-                _decode(compressed, stored)
+                _decode(compressed, stored, least=self._least_rows(tile))
                 if pixels is not stored:
                     delta_decode(stored, out=pixels)
                 yield tile, pixels
+
+    def _least_rows(self, tile: Tile) -> int:
+        """How many rows a tile holds at least: the last strip of a raster in strips may be shorter."""
+        rows, cols = tile.pixels
+        strip = cols.stop - cols.start == self.raster.width
+        return int((min(rows.stop, self.raster.height) if strip else rows.stop) - rows.start)
 
 
 @contextmanager
@@ -140,7 +146,7 @@ def open_tiled(
     predictor = structure.get("PREDICTOR", "1")
     fits = (
         raster.driver == "GTiff" and raster.dtypes == (dtype.name,) and raster.nodata in {None, 0}
-        and "NBITS" not in raster.tags(1, ns="IMAGE_STRUCTURE") and _has_whole_blocks(raster)
+        and "NBITS" not in raster.tags(1, ns="IMAGE_STRUCTURE")
         and structure.get("COMPRESSION") == "DEFLATE" and predictor in {"1", "2"}
         and ("://" not in path or path.startswith("/vsi")) and can_read()
     )  # fmt: skip
@@ -151,12 +157,6 @@ def open_tiled(
         order = np.empty(len(_BYTE_ORDER), np.uint8)
         file.read([(0, order.size)], order)
         yield TiledRaster(raster, file, predictor) if order.tobytes() == _BYTE_ORDER else None
-
-
-def _has_whole_blocks(raster: rasterio.DatasetReader) -> bool:
-    """Not the last strip of a raster in strips, which may be shorter; tiles are padded."""
-    height, width = raster.block_shapes[0]
-    return bool(width != raster.width or raster.height % height == 0)
 
 
 def _batches(tiles: Sequence[Tile]) -> Iterator[list[Tile]]:
@@ -192,13 +192,13 @@ def _fetched(
         yield tile, compressed[start : start + tile.size]
 
 
-def _decode(compressed: NDArray[np.uint8], out: NDArray[Any]) -> None:
-    """Decode a tile, to the last value and to its checksum."""
+def _decode(compressed: NDArray[np.uint8], out: NDArray[Any], *, least: int) -> None:
+    """Decode a tile of so many rows or all, to its checksum."""
     try:
         decoded = deflate_decode(compressed, out=out.reshape(-1).view(np.uint8).data)
     except DeflateError:
         raise RasterioIOError("a tile differs from its checksum") from None
-    if len(decoded) != out.nbytes:
+    if len(decoded) not in {out.nbytes, out[:least].nbytes}:
         raise RasterioIOError(f"a tile holds {len(decoded)} bytes instead of {out.nbytes}")
 
 
