@@ -209,6 +209,15 @@ def test_file_that_ends_before_its_tiles(tmp_path: Path, values: np.ndarray[Any,
         read(path, LATTICE)
 
 
+def test_raster_of_another_type_in_another_zone(tmp_path: Path, values: np.ndarray[Any, Any]) -> None:
+    path = write(tmp_path / "band.tif", values, dtype="int32")
+    geobox = LATTICE[150:250, 20:200].to_crs("EPSG:32633")
+    odc = np.zeros(geobox.shape, np.uint16)
+    warp(str(path), (geobox, odc), loader="odc", load=REFLECTANCE, options=GDAL_OPTIONS)
+    assert np.array_equal(read(path, geobox), odc)
+    assert odc.any()
+
+
 @pytest.mark.parametrize("load", [REFLECTANCE, CLASSES])
 @pytest.mark.parametrize("part", [(slice(0, 300), slice(0, 300)), (slice(120, 140), slice(100, 160))])
 @pytest.mark.parametrize("holes", [False, True])

@@ -142,7 +142,7 @@ class RasterReader:
                 with open_tiled(raster, address, dtype=np.dtype(load.dtype)) as tiled:
                     if tiled is not None:
                         tiled.read(places)
-                    else:
+                    elif places:
                         _read_by_gdal(raster, places)
                 for place, target in copies:
                     if place[1].size:
