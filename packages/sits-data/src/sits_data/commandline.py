@@ -1,6 +1,7 @@
 """What the commands of this workspace share: subcommands imported when called, errors in one line."""
 
-import importlib
+import ast
+import importlib.resources
 import logging
 import signal
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from sits_data.errors import SitsDataError
 
@@ -49,6 +51,27 @@ class Commands(click.Group):
         command = getattr(module, f"{name}_", None) or getattr(module, name)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the subcommands' first sentences, importing none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._first_sentence(name)) for name in self.names])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The subcommands that begin so, importing none of them, and the options of this command."""
+        begun = [name for name in self.names if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=self._first_sentence(name)) for name in begun]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
+    def _first_sentence(self, name: str) -> str:
+        """That of a subcommand's help, read from its source."""
+        name = name.replace("-", "_")
+        source = importlib.resources.files(self.package).joinpath(f"{name}.py").read_text("utf-8")
+        for part in ast.parse(source).body:
+            if isinstance(part, ast.FunctionDef) and part.name in (name, f"{name}_"):
+                told = click.Command(name, help=ast.get_docstring(part))
+                return told.get_short_help_str(limit=200)
+        raise LookupError(f"{self.package}.{name} has no command")
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the subcommand; an error of ours becomes one line on stderr and its exit code."""
