@@ -54,7 +54,7 @@ def file10(work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 def _file(work: Path, arguments: argparse.Namespace, bands: tuple[str, ...]) -> dict[str, Any]:
     settings = scenes_and_aoi(work, dates=arguments.dates, size_px=arguments.size) | {"bands": bands}
     settings |= {"out": str(work / "built.zarr")}
-    sides = "ours", "odc_uint16", "odc_float32"
+    sides = "ours", "odc_uint16", "odc_float32", "odc_float32_as_is"
     results = compare(dict.fromkeys(sides, settings), arguments.runs)
     sums = {run.checksum for side in ("ours", "odc_uint16") for run in results[side]}
     if len(sums) != 1:

@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
+from torchgeo.models.convlstm import ConvLSTMCell
 
 from sits_models.backbones import Features
+from sits_models.backbones.fourier import day_of_year
 from sits_models.checkpoint import ModelCard, load_backbone, save_checkpoint
 from sits_models.contract import Batch
 from sits_models.data.normalisation import Normalisation
@@ -292,6 +294,25 @@ def test_weights_are_as_many_as_those_of_the_original(
 ) -> None:
     made = create("backbones", name, **settings)
     assert sum(weight.numel() for weight in made.parameters()) + left_out == original
+
+
+@pytest.mark.parametrize("border", [0, 9])
+def test_conv_lstm_is_torchgeos_where_all_is_clear(border: int) -> None:
+    made = new_model("conv_lstm")
+    batch = random_chips(3, clear=1.0)
+    with torch.no_grad():
+        found = cast(Features, made(padded(batch, 0, border)))
+        image, dates, clear = batch["image"], batch["dates"], batch["clear"][:, :, None].float()
+        when = day_of_year(dates, 4)[..., None, None] * clear
+        below = torch.cat([image, clear, when], dim=2)
+        for cell in cast(list[ConvLSTMCell], made.cells):
+            state = cell.init_hidden(len(image), (image.shape[3], image.shape[4]))
+            outs = []
+            for step in below.unbind(1):
+                state = cell(step, state)
+                outs.append(state[0])
+            below = torch.stack(outs, dim=1)
+    torch.testing.assert_close(cut(found.pixels, clear[:, 0, 0, ..., None]), below[:, -1].movedim(1, 3))
 
 
 @ALL

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from sits_data.grid import BLOCK_PX
 from sits_data.ledger import Unit, Written
 
-COMPRESSION_LEVEL = 3
+COMPRESSION_LEVEL = 1
+"""Of Blosc: level 3 writes 1 % less of real reflectance, in more than twice the time."""
+
 PARTIAL = ".partial"
 _CODEC = Blosc("zstd", COMPRESSION_LEVEL, Blosc.BITSHUFFLE)
 _HEADER_BYTES = 16

@@ -4,11 +4,14 @@ Source: Shi et al., Convolutional LSTM Network, NeurIPS 2015, arXiv 1506.04214; 
 baseline of Chelali, Kurtz, Puissant and Vincent, Deep-STaR, CVIU 208-209, 2021.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import cast
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn import functional
 from torchgeo.models import ConvLSTM
 
 from sits_models.backbones import Features
@@ -17,13 +20,17 @@ from sits_models.backbones.inputs import chip
 from sits_models.backbones.series import features, shown
 from sits_models.errors import InvalidConfig
 
+_MOSTLY_SHOWN = 0.7
+"""Share of a chip's pixels from which on it takes less time to convolve the whole chip."""
+
 
 class ChipConvLSTM(nn.Module):
     """The cells of TorchGeo's ConvLSTM; a pixel's state waits while the pixel is not clear.
 
     TorchGeo's own loop reads every date, cloudy ones too, and knows only how long a series is. Here each
     pixel keeps its state over dates on which it is not clear. Where nothing was ever clear the state
-    stays 0, as beyond the chip's edge.
+    stays 0, as beyond the chip's edge, so that of chips which show little, as those of parcels do, only
+    the pixels that do are worked on.
 
     The gates see the bands, whether a pixel is clear, and the day of the year. The paper gives no number
     of weights; these make 486 656 with ten bands and four waves.
@@ -52,6 +59,7 @@ class ChipConvLSTM(nn.Module):
         if kernel % 2 == 0:
             raise InvalidConfig(f"kernel must be odd, got {kernel}; give {kernel + 1}")
         self.in_channels, self.embed_dim, self.year_waves = in_channels, hidden, year_waves
+        self.kernel = kernel
         inputs = in_channels + 1 + 2 * year_waves
         # Its head for classes is left behind.
         self.cells = ConvLSTM(inputs, hidden, kernel_size=kernel, num_layers=layers).cell_list
@@ -70,23 +78,74 @@ class ChipConvLSTM(nn.Module):
         flag = clear[:, :, None].to(image.dtype)
         when = rearrange(day_of_year(dates, self.year_waves), "b t w -> b t w 1 1")
         inputs = torch.cat([image, flag, when * flag], dim=2)
-        zero = image.new_zeros(len(image), self.embed_dim, *image.shape[-2:])
-        states = [(zero, zero) for _ in self.cells]
         # A chip's dates that show something come first; on the others its states would wait.
         shows = clear.any(3).any(2)
-        steps = max(1, int(shows.sum(1).max()))
-        order = shows.int().argsort(dim=1, descending=True, stable=True)[:, :steps]
-        inputs = inputs.take_along_dim(order[..., None, None, None], 1)
-        waits = ~clear.take_along_dim(order[..., None, None], 1)
+        dates_read = max(1, int(shows.sum(1).max()))
+        order = shows.int().argsort(dim=1, descending=True, stable=True)[:, :dates_read, None, None]
+        waits = ~clear.take_along_dim(order, 1)
+        inputs = inputs.take_along_dim(order[..., None], 1)
+        ever = clear.any(1)
+        run = shown(ever)
+        if run.float().mean() > _MOSTLY_SHOWN:
+            hidden = self._last(inputs, waits[:, :, None], nn.Module.__call__)
+            pixels = rearrange(hidden, "b d h w -> b h w d")[run]
+        else:
+            inputs = rearrange(inputs, "b t c h w -> b h w t c")[run]
+            waits = rearrange(waits, "b t h w -> b h w t 1")[run]
+            pixels = self._last(inputs, waits, partial(_convolved, beside=_beside(run, self.kernel)))
+        return features(pixels, ever)
+
+    def _last(
+        self, inputs: Tensor, waits: Tensor, convolve: Callable[[nn.Conv2d, Tensor], Tensor]
+    ) -> Tensor:
+        """The last state of the last layer: (B, D, H, W), or a row (N, D) a pixel.
+
+        Args:
+            inputs: (B, T, C, H, W) or (N, T, C).
+            waits: (B, T, 1, H, W) or (N, T, 1) bool, where states stay as they are.
+            convolve: gives the gates of a layer from what it sees.
+        """
+        zero = inputs.new_zeros(len(inputs), self.embed_dim, *inputs.shape[3:])
+        states = [(zero, zero) for _ in self.cells]
         for step, wait in zip(inputs.unbind(1), waits.unbind(1), strict=True):
             below = step
             for layer, cell in enumerate(self.cells):
-                old, new = states[layer], cell(input_tensor=below, cur_state=states[layer])
-                hidden, memory = (
-                    torch.where(wait[:, None], was, now) for was, now in zip(old, new, strict=True)
-                )
-                states[layer] = hidden, memory
-                below = hidden
-        ever = clear.any(1)
-        pixels = rearrange(states[-1][0], "b d h w -> b h w d")
-        return features(pixels[shown(ever)], ever)
+                hidden, memory = states[layer]
+                gates = convolve(cast(nn.Conv2d, cell.conv), torch.cat([below, hidden], dim=1))
+                write, keep, show, new = gates.chunk(4, dim=1)
+                now = keep.sigmoid() * memory + write.sigmoid() * new.tanh()
+                memory = torch.where(wait, memory, now)
+                below = torch.where(wait, hidden, show.sigmoid() * now.tanh())
+                states[layer] = below, memory
+        return states[-1][0]
+
+
+def _beside(run: Tensor, kernel: int) -> Tensor:
+    """The pixels around each of N pixels and itself: (N, kernel²) of their numbers, N where none is.
+
+    Args:
+        run: (B, H, W) bool, True for N.
+        kernel: pixels along a side.
+    """
+    count = int(run.sum())
+    number = torch.full(run.shape, count, device=run.device)
+    number[run] = torch.arange(count, device=run.device)
+    around = functional.pad(number, [kernel // 2] * 4, value=count)
+    return around.unfold(1, kernel, 1).unfold(2, kernel, 1)[run].flatten(1)
+
+
+def _convolved(convolution: nn.Conv2d, values: Tensor, *, beside: Tensor) -> Tensor:
+    """What a convolution gives at pixels, (N, C'): products once a pixel, summed over the pixels around.
+
+    Args:
+        convolution: with padding by zeros.
+        values: (N, C).
+        beside: see `_beside`.
+    """
+    assert convolution.bias is not None
+    weight = rearrange(convolution.weight, "d c y x -> c (y x d)")
+    products = functional.pad(values, (0, 0, 0, 1)) @ weight
+    around = beside.shape[1]
+    places = beside * around + torch.arange(around, device=beside.device)
+    table = products.view(-1, convolution.out_channels)
+    return functional.embedding_bag(places, table, mode="sum") + convolution.bias
