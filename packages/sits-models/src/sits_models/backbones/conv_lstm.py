@@ -4,8 +4,7 @@ Source: Shi et al., Convolutional LSTM Network, NeurIPS 2015, arXiv 1506.04214; 
 baseline of Chelali, Kurtz, Puissant and Vincent, Deep-STaR, CVIU 208-209, 2021.
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -87,32 +86,36 @@ class ChipConvLSTM(nn.Module):
         ever = clear.any(1)
         run = shown(ever)
         if run.float().mean() > _MOSTLY_SHOWN:
-            hidden = self._last(inputs, waits[:, :, None], nn.Module.__call__)
+            hidden = self._last(inputs, waits[:, :, None], self._convolutions)
             pixels = rearrange(hidden, "b d h w -> b h w d")[run]
         else:
             inputs = rearrange(inputs, "b t c h w -> b h w t c")[run]
             waits = rearrange(waits, "b t h w -> b h w t 1")[run]
-            pixels = self._last(inputs, waits, partial(_convolved, beside=_beside(run, self.kernel)))
+            beside = _beside(run, self.kernel)
+            pixels = self._last(inputs, waits, [_at_pixels(one, beside) for one in self._convolutions])
         return features(pixels, ever)
 
+    @property
+    def _convolutions(self) -> list[nn.Conv2d]:
+        return [cast(nn.Conv2d, cell.conv) for cell in self.cells]
+
     def _last(
-        self, inputs: Tensor, waits: Tensor, convolve: Callable[[nn.Conv2d, Tensor], Tensor]
+        self, inputs: Tensor, waits: Tensor, layers: Sequence[Callable[[Tensor], Tensor]]
     ) -> Tensor:
         """The last state of the last layer: (B, D, H, W), or a row (N, D) a pixel.
 
         Args:
             inputs: (B, T, C, H, W) or (N, T, C).
             waits: (B, T, 1, H, W) or (N, T, 1) bool, where states stay as they are.
-            convolve: gives the gates of a layer from what it sees.
+            layers: give their gates for what they see.
         """
         zero = inputs.new_zeros(len(inputs), self.embed_dim, *inputs.shape[3:])
-        states = [(zero, zero) for _ in self.cells]
+        states = [(zero, zero) for _ in layers]
         for step, wait in zip(inputs.unbind(1), waits.unbind(1), strict=True):
             below = step
-            for layer, cell in enumerate(self.cells):
+            for layer, gates in enumerate(layers):
                 hidden, memory = states[layer]
-                gates = convolve(cast(nn.Conv2d, cell.conv), torch.cat([below, hidden], dim=1))
-                write, keep, show, new = gates.chunk(4, dim=1)
+                write, keep, show, new = gates(torch.cat([below, hidden], dim=1)).chunk(4, dim=1)
                 now = keep.sigmoid() * memory + write.sigmoid() * new.tanh()
                 memory = torch.where(wait, memory, now)
                 below = torch.where(wait, hidden, show.sigmoid() * now.tanh())
@@ -134,18 +137,21 @@ def _beside(run: Tensor, kernel: int) -> Tensor:
     return around.unfold(1, kernel, 1).unfold(2, kernel, 1)[run].flatten(1)
 
 
-def _convolved(convolution: nn.Conv2d, values: Tensor, *, beside: Tensor) -> Tensor:
-    """What a convolution gives at pixels, (N, C'): products once a pixel, summed over the pixels around.
+def _at_pixels(convolution: nn.Conv2d, beside: Tensor) -> Callable[[Tensor], Tensor]:
+    """A convolution as a function of rows (N, C): products once a pixel, summed over the pixels around.
 
     Args:
-        convolution: with padding by zeros.
-        values: (N, C).
+        convolution: padded with zeros.
         beside: see `_beside`.
     """
-    assert convolution.bias is not None
     weight = rearrange(convolution.weight, "d c y x -> c (y x d)")
-    products = functional.pad(values, (0, 0, 0, 1)) @ weight
+    bias = cast(Tensor, convolution.bias)
     around = beside.shape[1]
     places = beside * around + torch.arange(around, device=beside.device)
-    table = products.view(-1, convolution.out_channels)
-    return functional.embedding_bag(places, table, mode="sum") + convolution.bias
+
+    def convolve(values: Tensor) -> Tensor:
+        products = functional.pad(values, (0, 0, 0, 1)) @ weight
+        table = products.view(-1, convolution.out_channels)
+        return functional.embedding_bag(places, table, mode="sum") + bias
+
+    return convolve
