@@ -1,8 +1,8 @@
 """The findings of the Deep-STaR paper, checked: `python -m benchmarks.findings --site simulated`.
 
 Every model is trained and judged by `sits-models bench`: 5 seeds, 2 folds of blocks, 150 steps of 32
-samples, ResNet-18 cut at stride 8 unless it is named otherwise. Pairs of models that the paper ranks
-are then compared on the same draws of blocks. Prints a table and writes
+samples (ConvLSTM: of 8), ResNet-18 cut at stride 8 unless it is named otherwise. Pairs of models that
+the paper ranks are then compared on the same draws of blocks. Prints a table and writes
 benchmarks/results/findings-SITE.json; it goes on where it was stopped. `--site flanders` needs
 `--catalog`, a folder like flanders-2019. `--site sizes` compares, on simulated land too, images at their
 own size with the paper's canvas, whose time `benchmarks.train` measures.

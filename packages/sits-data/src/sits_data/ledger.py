@@ -37,7 +37,7 @@ class Written(NamedTuple):
     sha256: str
 
     @classmethod
-    def of(cls, data: bytes) -> "Written":
+    def of(cls, data: bytes | bytearray | memoryview) -> "Written":
         """What a file that holds these bytes is."""
         return cls(len(data), hashlib.sha256(data).hexdigest())
 

@@ -64,11 +64,11 @@ _mine = threading.local()
 
 
 @contextmanager
-def memory_of_this_thread() -> Iterator[WindowMemory]:
-    """The thread's memory; what was read into it ends with the block.
+def memory_of_this_thread(purpose: str = "window") -> Iterator[WindowMemory]:
+    """The thread's memory for a purpose; what was read into it ends with the block.
 
     After an error it is not used again: a read that was given up on may still write into it.
     """
-    memory: WindowMemory = _mine.__dict__.pop("memory", None) or WindowMemory()
+    memory: WindowMemory = _mine.__dict__.pop(purpose, None) or WindowMemory()
     yield memory
-    _mine.memory = memory
+    _mine.__dict__[purpose] = memory

@@ -10,17 +10,17 @@ from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
-from numcodecs import Blosc
+from imagecodecs import blosc_decode, blosc_encode
 from numpy.typing import NDArray
 
 from sits_data.grid import BLOCK_PX
 from sits_data.ledger import Unit, Written
+from sits_data.memory import memory_of_this_thread
 
 COMPRESSION_LEVEL = 1
 """Of Blosc: level 3 writes 1 % less of real reflectance, in more than twice the time."""
 
 PARTIAL = ".partial"
-_CODEC = Blosc("zstd", COMPRESSION_LEVEL, Blosc.BITSHUFFLE)
 _HEADER_BYTES = 16
 
 
@@ -42,23 +42,18 @@ class UnitWriter:
             fill: the array's fill value.
         """
         full = (*values.shape[:-2], BLOCK_PX, BLOCK_PX)
-        if values.shape == full:
-            chunk = np.ascontiguousarray(values)
-        else:
-            chunk = np.full(full, fill, values.dtype)
+        with memory_of_this_thread("chunk") as memory:
+            chunk = memory.empty("chunk", full, values.dtype.type)
+            if values.shape != full:
+                chunk.fill(fill)
             chunk[..., : values.shape[-2], : values.shape[-1]] = values
-        data = _CODEC.encode(chunk)
-        target = chunk_file(self.path, name, index)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # On a cluster two workers may write the same unit at the same time, the same bytes.
-        partial = target.with_name(f".{target.name}.{uuid4().hex}{PARTIAL}")
-        try:
-            partial.write_bytes(data)
-            partial.replace(target)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
-        return Written.of(data)
+            data = blosc_encode(
+                chunk, level=COMPRESSION_LEVEL, compressor="zstd", shuffle="bitshuffle",
+                typesize=chunk.itemsize, numthreads=1,
+                out=memory.empty("encoded", (chunk.nbytes + _HEADER_BYTES,), np.uint8).data,
+            )  # fmt: skip
+            _replace(chunk_file(self.path, name, index), data)
+            return Written.of(data)
 
 
 def read_chunk(path: Path, name: str, index: tuple[int, ...], out: NDArray[np.generic]) -> bool:
@@ -85,8 +80,24 @@ def read_chunk(path: Path, name: str, index: tuple[int, ...], out: NDArray[np.ge
     decoded, encoded = (int.from_bytes(data[at : at + 4], "little") for at in (4, 12))
     if len(data) < _HEADER_BYTES or encoded != len(data) or decoded != out.nbytes:
         raise ValueError(f"{len(data)} bytes that are not {out.nbytes} encoded")
-    _CODEC.decode(data, out=out)
+    blosc_decode(data, numthreads=1, out=out.reshape(-1).view(np.uint8).data)
     return True
+
+
+def _replace(file: Path, data: bytes | bytearray | memoryview) -> None:
+    """Write a file, which is there whole or not at all."""
+    # On a cluster two workers may write the same unit at the same time, the same bytes.
+    partial = file.with_name(f".{file.name}.{uuid4().hex}{PARTIAL}")
+    try:
+        try:
+            partial.write_bytes(data)
+        except FileNotFoundError:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(data)
+        partial.replace(file)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def chunk_file(path: Path, name: str, index: tuple[int, ...]) -> Path:
