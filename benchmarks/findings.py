@@ -49,14 +49,14 @@ def resnet(name: str, settings: dict[str, object]) -> dict[str, object]:
 
 
 ENTRIES: list[dict[str, object]] = [
-    resnet("RW50", walks(50, 0.7)),
+    {"name": "LSTM", "backbone": "lstm", "settings": {"data.length": 1}},
+    {"name": "TempCNN", "backbone": "tempcnn", "settings": {"data.length": 4}},
     resnet("RW10", walks(10, 0.7)),
     resnet("Rand10", walks(10, 0.7, "random")),
-    {"name": "LSTM", "backbone": "lstm", "settings": {"data.length": 1}},
+    resnet("RW50", walks(50, 0.7)),
     resnet("RW50 10 percent", walks(50, 0.1)),
     resnet("RW50 20 percent", walks(50, 0.2)),
     resnet("RW50 50 percent", walks(50, 0.5)),
-    {"name": "TempCNN", "backbone": "tempcnn", "settings": {"data.length": 4}},
     resnet("Hilbert", {"data.order": "hilbert", "data.length": 64}),
     resnet("snake", {"data.order": "snake", "data.length": 64}),
     resnet("spiral", {"data.order": "spiral", "data.length": 64}),
