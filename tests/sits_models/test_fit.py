@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
 
 from sits_models.checkpoint import ModelCard, load_backbone
@@ -12,6 +12,7 @@ from sits_models.data.normalisation import Normalisation
 from sits_models.errors import InvalidConfig, MissingDevice, NotACheckpoint, NotARun
 from sits_models.fit import Config, Export, MetricsFile, make_trainer, parse, train
 from sits_models.fit.export import Trained
+from sits_models.fit.keep import steps_done
 from sits_models.fit.metrics_file import read_rows
 from sits_models.fit.run import check_state
 from sits_models.registry import create
@@ -34,6 +35,7 @@ class Line(LightningModule):
             raise KeyboardInterrupt
         loss = nn.functional.dropout(self.weight - len(batch), 0.5).square().sum()
         self.log("train_loss", loss, batch_size=len(batch))
+        self.log("mean_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch))
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -117,7 +119,9 @@ def test_logs_are_csv_and_tensorboard_alone(
     fit(line(parcels, "--trainer.max_epochs=2"), tmp_path)
     with (tmp_path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["step"] for row in rows] == [str(step) for step in range(len(rows))]
+    steps = [int(row["step"]) for row in rows if row["train_loss"]]
+    assert steps
+    assert steps == list(range(len(steps)))
     assert {"epoch", "step", "train_loss"} <= set(rows[0])
     assert [row["epoch"] for row in (rows[0], rows[-1])] == ["0", "1"]
     assert list((tmp_path / "tensorboard").glob("events*"))
@@ -147,6 +151,43 @@ def test_resumed_run_is_the_same_run(stop_at: int, parcels: Path, tmp_path: Path
     torch.testing.assert_close(again.weight, whole.weight, rtol=0, atol=0)
     written = [read_rows(tmp_path / name / "metrics.csv") for name in ("whole", "cut")]
     assert written[0] == written[1]
+
+
+def test_no_row_is_lost_to_a_kill_at_the_end_of_an_epoch(
+    parcels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = line(parcels, "--trainer.max_epochs=3")
+    whole = fit(config, tmp_path / "whole")
+    write = MetricsFile.log_metrics
+
+    def cut(log: MetricsFile, metrics: dict[str, float], step: int | None = None) -> None:
+        if "mean_loss" in metrics and metrics["epoch"] == 1:
+            raise KeyboardInterrupt
+        write(log, metrics, step)
+
+    monkeypatch.setattr(MetricsFile, "log_metrics", cut)
+    with pytest.raises(KeyboardInterrupt):
+        fit(config, tmp_path / "cut")
+    monkeypatch.undo()
+    again = fit(config, tmp_path / "cut", resume=tmp_path / "cut/checkpoints/last.ckpt")
+    torch.testing.assert_close(again.weight, whole.weight, rtol=0, atol=0)
+    rows, expected = (read_rows(tmp_path / name / "metrics.csv") for name in ("cut", "whole"))
+    assert sum(bool(row["mean_loss"]) for row in expected) == 3
+    assert rows == expected
+
+
+def test_state_of_the_last_epoch_is_kept_where_export_fails(parcels: Path, tmp_path: Path) -> None:
+    class Failing(Callback):
+        def on_train_end(self, *_: object) -> None:
+            raise RuntimeError("no space")
+
+    parts = line(parcels, "--trainer.max_epochs=2").instantiate()
+    trainer = make_trainer(parts.trainer, tmp_path, callbacks=[Failing()])
+    (keep,) = trainer.checkpoint_callbacks
+    keep.every_n_steps = 1  # type: ignore[attr-defined]
+    with pytest.raises(RuntimeError, match="no space"):
+        train(trainer, parts.model, parts.data)
+    assert steps_done(tmp_path / "checkpoints/last.ckpt") == trainer.global_step > 0
 
 
 def test_metrics_survive_new_columns_and_a_cut_line(tmp_path: Path) -> None:

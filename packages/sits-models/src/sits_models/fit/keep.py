@@ -16,7 +16,9 @@ class KeepLast(Checkpoint):
     """Saves the state of training at ends of epochs, unless that was done a moment ago.
 
     Lightning's own `ModelCheckpoint` moves its file from the system's temporary folder, often another
-    disk, so that a kill may leave half a file; here it is renamed within its folder.
+    disk, so that a kill may leave half a file; here it is renamed within its folder. That waits until
+    the epoch's metrics are written, which Lightning does after its hooks: whoever goes on from the file
+    finds all rows of the steps behind it.
 
     Args:
         folder: of the run.
@@ -27,6 +29,8 @@ class KeepLast(Checkpoint):
     def __init__(self, folder: Path, *, every_n_steps: int = 50, every_s: float = 60) -> None:
         super().__init__()
         self.file, self.every_n_steps, self.every_s = folder / LAST, every_n_steps, every_s
+        self._partial = self.file.with_name(f"{self.file.name}.partial")
+        self._pending = False
         self._saved, self._when = 0, 0.0
         self._draws: Tensor | None = None
 
@@ -41,11 +45,28 @@ class KeepLast(Checkpoint):
         steps, seconds = trainer.global_step - self._saved, time.monotonic() - self._when
         late = bool(trainer.strategy.broadcast(seconds >= self.every_s))
         if late or steps >= self.every_n_steps:
-            partial = self.file.with_name(f"{self.file.name}.partial")
-            trainer.save_checkpoint(partial)
-            if trainer.is_global_zero:
-                partial.replace(self.file)
+            trainer.save_checkpoint(self._partial)
+            self._pending = True
             self._saved, self._when = trainer.global_step, time.monotonic()
+
+    def on_train_epoch_start(self, trainer: Trainer, _: LightningModule) -> None:
+        """Give the file of the epoch before its name."""
+        self._name(trainer)
+
+    def on_train_end(self, trainer: Trainer, _: LightningModule) -> None:
+        """Give the file of the last epoch its name."""
+        self._name(trainer)
+
+    def on_exception(self, trainer: Trainer, _: LightningModule, __: BaseException) -> None:
+        """The same, if what failed came after the metrics."""
+        epochs = trainer.fit_loop.epoch_progress.current
+        if epochs.completed == epochs.ready:
+            self._name(trainer)
+
+    def _name(self, trainer: Trainer) -> None:
+        if self._pending and trainer.is_global_zero:
+            self._partial.replace(self.file)
+        self._pending = False
 
     def on_save_checkpoint(
         self, trainer: Trainer, _: LightningModule, checkpoint: dict[str, Any]
