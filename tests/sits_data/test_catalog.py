@@ -11,7 +11,7 @@ import shapely
 from stac_server import StacServer
 from tiny_catalogue import COLLECTION, END, GRID, START, daily, write_catalogue
 
-from sits_data.catalog import Catalog, open_catalog
+from sits_data.catalog import Catalog, open_catalog, root_of
 from sits_data.errors import CatalogError
 
 AREA = GRID.geobox.extent.to_crs("EPSG:4326").geom
@@ -64,6 +64,14 @@ def test_static_catalogue_on_the_web(stac_server: StacServer) -> None:
     assert sorted(ids(catalog)) == DAYS
     home = f"{stac_server.url}/files/items/{item.id}"
     assert item.assets["red"].get_absolute_href() == f"{home}/B04.tif"
+
+
+def test_folder_stands_for_its_catalogue(tiny: Path, tmp_path: Path) -> None:
+    assert ids(open_catalog(tiny)) == ids(open_catalog(tiny / "catalog.json"))
+    assert root_of(tiny) == (tiny / "catalog.json").resolve()
+    assert root_of(tmp_path) == tmp_path.resolve()
+    (tmp_path / "collection.json").touch()
+    assert root_of(tmp_path) == (tmp_path / "collection.json").resolve()
 
 
 def test_static_catalogue_whose_address_does_not_say_so(

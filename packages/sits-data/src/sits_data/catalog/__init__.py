@@ -1,5 +1,6 @@
 """Catalogues of Sentinel-2: one way to open them, one way to ask."""
 
+import os
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -20,7 +21,7 @@ def open_catalog(source: str | Path) -> Catalog:
     Args:
         source: a name (`earth-search`, `planetary-computer`, `cdse`); the address of a STAC API, of a
             static catalogue or of a STAC GeoParquet file; or the path to a `catalog.json`, a
-            `collection.json`, a GeoJSON of items, or a `.parquet` file or folder.
+            `collection.json`, the folder of either, a GeoJSON of items, or a `.parquet` file or folder.
 
     Raises:
         CatalogError: nothing is there, it is not STAC, or it does not answer.
@@ -35,15 +36,23 @@ def open_catalog(source: str | Path) -> Catalog:
             return StaticCatalog.open(address)
         api = ApiCatalog.open(address, known.requests_per_second if known else None)
         return api or _open_pages(address)
-    file = Path(address).resolve()
+    file = root_of(Path(address))
     if file.suffix in TABLES and file.exists():
         return _open_table(str(file))
     if not file.is_file():
-        hint = f"{Path(address) / 'catalog.json'}" if file.is_dir() else "a path to a catalog.json"
         raise CatalogError(
-            f"no catalogue at {source}; give {hint}, an address, or one of: {', '.join(KNOWN)}"
+            f"no catalogue at {source}; give a path to a catalog.json, an address, or one of: "
+            f"{', '.join(KNOWN)}"
         )
     return StaticCatalog.open(str(file))
+
+
+def root_of(path: Path) -> Path:
+    """The absolute path to read: of a folder its `catalog.json` or `collection.json`, if it has one."""
+    if path.suffix not in TABLES and os.access(path, os.X_OK):
+        inside = (path / name for name in ("catalog.json", "collection.json"))
+        path = next((file for file in inside if file.is_file()), path)
+    return path.resolve()
 
 
 def _open_pages(address: str) -> Catalog:
@@ -63,4 +72,4 @@ def _open_table(address: str) -> Catalog:
     return GeoParquetCatalog.open(address)
 
 
-__all__ = ["KNOWN", "Catalog", "open_catalog"]
+__all__ = ["KNOWN", "Catalog", "open_catalog", "root_of"]

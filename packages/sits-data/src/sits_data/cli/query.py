@@ -9,7 +9,7 @@ import click
 
 from sits_data.aoi import features_of, read_aoi
 from sits_data.bands import DEFAULT_BANDS, parse_bands
-from sits_data.catalog import KNOWN
+from sits_data.catalog import KNOWN, root_of
 from sits_data.cli.options import DAY, Number
 from sits_data.fields import field_request
 from sits_data.grid import Resolution, cube_grid
@@ -45,7 +45,7 @@ def query_options[F: Callable[..., object]](command: F) -> F:
             show_envvar=True,
             metavar="NAME|URL|PATH",
             help=f"Catalogue: {', '.join(KNOWN)}; the address of a STAC API; or the address or path of "
-            "a catalog.json, of a GeoJSON of items or of STAC GeoParquet (.parquet).",
+            "a catalog.json (or its folder), of a GeoJSON of items or of STAC GeoParquet (.parquet).",
         ),
         click.option(
             "--collection",
@@ -148,7 +148,7 @@ def _parse(
     metres: dict[str, Resolution] = {str(metre): metre for metre in get_args(Resolution)}
     known = catalog in KNOWN or "://" in catalog
     settings = {
-        "catalog": catalog if known else str(Path(catalog).resolve()),
+        "catalog": catalog if known else str(root_of(Path(catalog))),
         "collection": collection,
         "start": start.date() if start else first,
         "end": end.date() if end else last,
