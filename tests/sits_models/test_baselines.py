@@ -315,6 +315,21 @@ def test_conv_lstm_is_torchgeos_where_all_is_clear(border: int) -> None:
     torch.testing.assert_close(cut(found.pixels, clear[:, 0, 0, ..., None]), below[:, -1].movedim(1, 3))
 
 
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_conv_lstm_learns_the_same_from_pixels_as_from_chips(kernel: int) -> None:
+    torch.manual_seed(0)
+    made = create("backbones", "conv_lstm", in_channels=4, hidden=16, kernel=kernel)
+    batch = random_chips(3)
+    gradients = []
+    for border in (0, 9):  # beyond 70 % shown whole chips are convolved
+        made.zero_grad()
+        cast(Features, made(padded(batch, 0, border))).embedding.square().sum().backward()
+        gradients.append([cast(Tensor, weight.grad).clone() for weight in made.parameters()])
+    assert all(gradient.any() for gradient in gradients[0])
+    for chips, pixels in zip(*gradients, strict=True):
+        torch.testing.assert_close(pixels, chips, rtol=1e-4, atol=1e-6)
+
+
 @ALL
 def test_form_is_what_the_card_says(key: str) -> None:
     form = card("backbones", MODELS[key][0]).form

@@ -20,7 +20,10 @@ from sits_models.backbones.series import features, shown
 from sits_models.errors import InvalidConfig
 
 _MOSTLY_SHOWN = 0.7
-"""Share of a chip's pixels from which on it takes less time to convolve the whole chip."""
+"""Share of the pixels from which on it takes less time to convolve whole chips."""
+
+_MOST_PRODUCTS = 2**25
+"""Numbers that may lie in memory at once for pixels alone; convolving whole chips needs fewer."""
 
 
 class ChipConvLSTM(nn.Module):
@@ -85,7 +88,8 @@ class ChipConvLSTM(nn.Module):
         inputs = inputs.take_along_dim(order[..., None], 1)
         ever = clear.any(1)
         run = shown(ever)
-        if run.float().mean() > _MOSTLY_SHOWN:
+        products = int(run.sum()) * self.kernel**2 * 4 * self.embed_dim
+        if run.float().mean() > _MOSTLY_SHOWN or products > _MOST_PRODUCTS:
             hidden = self._last(inputs, waits[:, :, None], self._convolutions)
             pixels = rearrange(hidden, "b d h w -> b h w d")[run]
         else:
