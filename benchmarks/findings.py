@@ -49,7 +49,6 @@ def resnet(name: str, settings: dict[str, object]) -> dict[str, object]:
 
 
 ENTRIES: list[dict[str, object]] = [
-    {"name": "LSTM", "backbone": "lstm", "settings": {"data.length": 1}},
     {"name": "TempCNN", "backbone": "tempcnn", "settings": {"data.length": 4}},
     resnet("RW10", walks(10, 0.7)),
     resnet("Rand10", walks(10, 0.7, "random")),
@@ -61,6 +60,7 @@ ENTRIES: list[dict[str, object]] = [
     resnet("snake", {"data.order": "snake", "data.length": 64}),
     resnet("spiral", {"data.order": "spiral", "data.length": 64}),
     resnet("rows", walks(50, 0.7, "x")),
+    {"name": "LSTM", "backbone": "lstm", "settings": {"data.length": 1}},
     {"name": "RW50 interpolated", "backbone": "regular_dates",
      "settings": {"model.backbone_args": INTERPOLATED, **walks(50, 0.7)}},
     {"name": "ConvLSTM", "backbone": "conv_lstm", "settings": {"data.batch_size": 8}},
