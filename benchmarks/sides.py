@@ -246,7 +246,9 @@ def to_zarr(dataset: Any, settings: Settings, *, our_codec: bool = True) -> None
     """Write with the codec of our cubes, or with zarr's own."""
     from zarr.codecs import BloscCodec
 
-    codec = BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle")
+    from sits_data.units import COMPRESSION_LEVEL
+
+    codec = BloscCodec(cname="zstd", clevel=COMPRESSION_LEVEL, shuffle="bitshuffle")
     encoding = {name: {"compressors": codec} for name in dataset.data_vars if our_codec}
     for variable in dataset.variables.values():
         variable.attrs.pop("nodata", None)
