@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from sits_models import cli
 from sits_models.catalogue import BUILT_IN
@@ -88,9 +89,11 @@ sys.exit(bool({"torch", "lightning", "torchgeo", "sklearn", "matplotlib"} & set(
 
 def test_every_command_has_help_and_an_example() -> None:
     context = click.Context(cli.main)
+    shown = " ".join(CliRunner().invoke(cli.main, ["--help"]).stdout.split())
     assert cli.main.list_commands(context) == list(cli.COMMANDS)
     for name in cli.COMMANDS:
         command = cli.main.get_command(context, name)
         assert command is not None
         assert command.name == name
         assert f"sits-models {name}" in (command.help or "")
+        assert f"{name} {command.get_short_help_str(limit=200)}" in shown

@@ -1,7 +1,7 @@
 """Chunks of a cube on disk: compressed and renamed into place here, and decoded in place.
 
 zarr-python's own path compresses on one event loop and writes half as fast; it decodes into fresh
-memory, whose pages cost as much as the decoding. The bytes are the same.
+memory, whose pages cost as much as the decoding. Zarr reads both alike.
 """
 
 import os
