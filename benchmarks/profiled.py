@@ -19,6 +19,9 @@ from sits_data.bands import DEFAULT_BANDS
 COUNTED = ("fill (sits_data/fill.py", "_work (sits_data/patience.py")
 """Where the threads begin that write, and those that read for them until a deadline."""
 
+WAITING = ("_work (sits_data/patience.py", "Condition.wait (threading.py")
+"""Innermost frames of threads that wait for the other kind; py-spy takes some of them for running."""
+
 STAGES = {
     "decoding tiles (libdeflate)": "_decode (sits_data/tiles.py",
     "fetching their bytes": "_fetched (sits_data/tiles.py",
@@ -67,8 +70,9 @@ def shares(stacks: Iterable[str]) -> Counter[str]:
     counted: Counter[str] = Counter()
     for line in stacks:
         stack, _, count = line.rpartition(" ")
-        if any(mark in stack for mark in COUNTED):
-            counted[_stage(stack.split(";"))] += int(count)
+        frames = stack.split(";")
+        if any(mark in stack for mark in COUNTED) and not frames[-1].startswith(WAITING):
+            counted[_stage(frames)] += int(count)
     return counted
 
 
