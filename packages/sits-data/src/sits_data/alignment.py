@@ -94,8 +94,18 @@ def hull(parts: Sequence[Part]) -> Part:
 def paste(part: Part, pixels: NDArray[Any], places: Iterable[Place]) -> None:
     """Copy the pixels of a part of a raster to where they are wanted."""
     for wanted, out in places:
-        shared = overlap(part, wanted)
-        out[_counted_from(wanted, shared)] = pixels[_counted_from(part, shared)]
+        if _meet(part, wanted):
+            shared = overlap(part, wanted)
+            out[_counted_from(wanted, shared)] = pixels[_counted_from(part, shared)]
+
+
+def _meet(one: Part, other: Part) -> bool:
+    """Whether two parts share a pixel: asked of each tile and window, of which few do."""
+    (rows, cols), (lines, columns) = one, other
+    return bool(
+        rows.start < lines.stop and lines.start < rows.stop
+        and cols.start < columns.stop and columns.start < cols.stop
+    )  # fmt: skip
 
 
 def _counted_from(origin: Part, part: Part) -> Part:

@@ -79,16 +79,17 @@ def read_day(
     seen = _seen(reflectance, scl)
     owner = memory.zeros("scene", scl.shape, np.int16)
     np.subtract(seen, np.int16(1), out=owner)
-    unseen = ~seen & view.wanted
-    for index, scene in enumerate(others, start=1):
-        if not unseen.any():
-            break
-        more, more_scl = _read_scene(scene, bands, view, WindowMemory())
-        take = unseen & _seen(more, more_scl)
-        np.copyto(reflectance, more, where=take)
-        np.copyto(scl, more_scl, where=take)
-        owner[take] = index
-        unseen &= ~take
+    if others:
+        unseen = ~seen & view.wanted
+        for index, scene in enumerate(others, start=1):
+            if not unseen.any():
+                break
+            more, more_scl = _read_scene(scene, bands, view, WindowMemory())
+            take = unseen & _seen(more, more_scl)
+            np.copyto(reflectance, more, where=take)
+            np.copyto(scl, more_scl, where=take)
+            owner[take] = index
+            unseen &= ~take
     qa = qa_from_scl(scl)
     if not refinement.nothing:
         qa = refined_qa(qa, *_refined(scenes, view, refinement))
@@ -230,12 +231,12 @@ def _shift(values: NDArray[np.uint16], shift_dn: int) -> None:
     """Add to what is not 0, in place, saturating at 65535."""
     for top in range(0, len(values) if shift_dn else 0, _STRIP_ROWS):
         rows = values[top : top + _STRIP_ROWS]
-        valid = rows != 0
-        np.minimum(rows, 65535 - shift_dn, out=rows)
-        if valid.all():
+        if rows.max() > 65535 - shift_dn:
+            np.minimum(rows, 65535 - shift_dn, out=rows)
+        if rows.min():
             rows += np.uint16(shift_dn)
         else:
-            np.add(rows, np.uint16(shift_dn), out=rows, where=valid)
+            np.add(rows, np.uint16(shift_dn), out=rows, where=rows != 0)
 
 
 def _refined(
