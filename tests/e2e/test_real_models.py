@@ -27,7 +27,10 @@ def run(folder: Path, command: str) -> None:
     assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
 
 
-@pytest.fixture(scope="module", params=SITES)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("flanders-2018", marks=pytest.mark.slow), "flanders-2019"],
+)
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the parcels of a site, `field.zarr` and `field.planar`, made as the README says."""
     catalogue = CATALOGUES.resolve() / request.param

@@ -183,10 +183,10 @@ def finish(process: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize(
     ("stop", "whole"),
     [
-        (signal.SIGKILL, "--trainer.max_steps=120"),
-        (signal.SIGKILL, "--trainer.max_epochs=8"),
-        (signal.SIGTERM, "--trainer.max_steps=120"),
-        (signal.SIGINT, "--trainer.max_steps=120"),
+        (signal.SIGKILL, "--trainer.max_steps=80"),
+        (signal.SIGKILL, "--trainer.max_epochs=5"),
+        (signal.SIGTERM, "--trainer.max_steps=80"),
+        (signal.SIGINT, "--trainer.max_steps=80"),
     ],
     indirect=["whole"],
 )
